@@ -1,0 +1,90 @@
+package events
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/chatkitd/chatkitd"
+)
+
+// The categories of streams.
+const (
+	UserPrefix   = "user-"
+	ThreadPrefix = "thread-"
+)
+
+// UserStream returns the name of a user's stream. The id is percent-encoded
+// except for letters, digits and "._@-", so that the name is safe and unique.
+func UserStream(id chatkitd.UserID) string { return UserPrefix + escape(string(id)) }
+
+// ThreadStream returns the name of a thread's stream.
+func ThreadStream(id chatkitd.ThreadID) string { return ThreadPrefix + escape(string(id)) }
+
+// UserOf returns the user whose stream has this name, and whether it is one.
+func UserOf(stream string) (chatkitd.UserID, bool) {
+	id, ok := strings.CutPrefix(stream, UserPrefix)
+	if !ok {
+		return "", false
+	}
+	id, ok = unescape(id)
+	return chatkitd.UserID(id), ok
+}
+
+// ThreadOf returns the thread whose stream has this name, and whether it is one.
+func ThreadOf(stream string) (chatkitd.ThreadID, bool) {
+	id, ok := strings.CutPrefix(stream, ThreadPrefix)
+	if !ok {
+		return "", false
+	}
+	id, ok = unescape(id)
+	return chatkitd.ThreadID(id), ok
+}
+
+func plain(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("._@-", c) >= 0
+}
+
+func escape(s string) string {
+	n := 0
+	for i := range len(s) {
+		if !plain(s[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 2*n)
+	for i := range len(s) {
+		if plain(s[i]) {
+			b.WriteByte(s[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", s[i])
+		}
+	}
+	return b.String()
+}
+
+func unescape(s string) (string, bool) {
+	if !strings.Contains(s, "%") {
+		return s, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		var c byte
+		if _, err := fmt.Sscanf(s[i+1:i+3], "%02X", &c); err != nil {
+			return "", false
+		}
+		b.WriteByte(c)
+		i += 2
+	}
+	return b.String(), true
+}
