@@ -112,3 +112,8 @@ type Usage struct {
 	Output    int64 `json:"output_tokens"`
 	Reasoning int64 `json:"reasoning_tokens,omitempty"`
 }
+
+// EffectKey returns the idempotency key of the effect of a tool call: whatever
+// is retried, one call has one effect. The call's id must be unique in its turn
+// and at most 64 bytes; an agent mints one where the provider's is not.
+func EffectKey(turn TurnID, call string) string { return "call:" + string(turn) + ":" + call }
