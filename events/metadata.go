@@ -12,7 +12,9 @@ import (
 )
 
 // Metadata goes with every event. The two names with a "$" are EventStoreDB's
-// own.
+// own. RecordedAt is the time of the event in every state and read model (a
+// task's created_at, say); Recorded.Time is the store's own and for operators: a
+// log that is copied gets new ones.
 type Metadata struct {
 	Correlation string          `json:"$correlationId,omitempty"` // the request
 	Causation   string          `json:"$causationId,omitempty"`   // the event, command or tool call behind it
