@@ -3,6 +3,7 @@ package chatkit
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // The types of a part of a user's message.
@@ -30,17 +31,13 @@ func (c UserContent) MarshalJSON() ([]byte, error) {
 			Text string `json:"text"`
 		}{c.Text})
 	case TypeInputTag:
-		data := c.Data
-		if data == nil {
-			data = map[string]json.RawMessage{}
-		}
 		return typed(c.Type, struct {
 			ID          string                     `json:"id"`
 			Text        string                     `json:"text"`
 			Data        map[string]json.RawMessage `json:"data"`
 			Group       string                     `json:"group,omitempty"`
 			Interactive bool                       `json:"interactive"`
-		}{c.ID, c.Text, data, c.Group, c.Interactive})
+		}{c.ID, c.Text, orEmptyMap(c.Data), c.Group, c.Interactive})
 	}
 	return nil, fmt.Errorf("chatkit: unknown user content type %q", c.Type)
 }
@@ -58,10 +55,15 @@ func (c *UserContent) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return err
 	}
-	if v.Type != TypeInputText && v.Type != TypeInputTag {
+	switch v.Type {
+	case TypeInputText:
+		*c = UserContent{Type: v.Type, Text: v.Text}
+	case TypeInputTag:
+		v.Data = orEmptyMap(v.Data)
+		*c = UserContent(v)
+	default:
 		return fmt.Errorf("chatkit: unknown user content type %q", v.Type)
 	}
-	*c = UserContent(v)
 	return nil
 }
 
@@ -82,6 +84,23 @@ type UserMessageInput struct {
 	Attachments      []string         `json:"attachments"`
 	QuotedText       string           `json:"quoted_text,omitempty"`
 	InferenceOptions InferenceOptions `json:"inference_options"`
+}
+
+// Text returns the plain text of all parts in their order, a tag as "@" and its
+// text. It is what an empty or too long message is told by.
+func (m UserMessageInput) Text() string { return plainText(m.Content) }
+
+// plainText joins parts as the person saw them: a client splits one line of
+// text at its tags, so nothing stands between two parts.
+func plainText(parts []UserContent) string {
+	var b strings.Builder
+	for _, part := range parts {
+		if part.Type == TypeInputTag {
+			b.WriteByte('@')
+		}
+		b.WriteString(part.Text)
+	}
+	return b.String()
 }
 
 // Attachment is a file (type "file") or an image (type "image", with a
@@ -112,36 +131,26 @@ type OutputText struct {
 // MarshalJSON writes the type and an empty list of annotations.
 func (o OutputText) MarshalJSON() ([]byte, error) {
 	type plain OutputText
-	if o.Annotations == nil {
-		o.Annotations = []Annotation{}
-	}
+	o.Annotations = orEmpty(o.Annotations)
 	return typed("output_text", plain(o))
+}
+
+// UnmarshalJSON reads a missing list of annotations as an empty one.
+func (o *OutputText) UnmarshalJSON(raw []byte) error {
+	type plain OutputText
+	var v plain
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	v.Annotations = orEmpty(v.Annotations)
+	*o = OutputText(v)
+	return nil
 }
 
 // Annotation ties a source to a place in a text; Index is in characters.
 type Annotation struct {
 	Source Source `json:"source"`
 	Index  *int   `json:"index,omitempty"`
-}
-
-// Source is a url, a file or an entity, told apart by Type. The reference
-// requires url and title of a url, filename and title of a file, id, title,
-// interactive and data of an entity.
-type Source struct {
-	Type        string                     `json:"type"`
-	Title       string                     `json:"title"`
-	Description string                     `json:"description,omitempty"`
-	Timestamp   string                     `json:"timestamp,omitempty"`
-	Group       string                     `json:"group,omitempty"`
-	URL         string                     `json:"url,omitempty"`
-	Attribution string                     `json:"attribution,omitempty"`
-	Filename    string                     `json:"filename,omitempty"`
-	ID          string                     `json:"id,omitempty"`
-	Icon        string                     `json:"icon,omitempty"`
-	Label       string                     `json:"label,omitempty"`
-	InlineLabel string                     `json:"inline_label,omitempty"`
-	Interactive *bool                      `json:"interactive,omitempty"`
-	Data        map[string]json.RawMessage `json:"data,omitempty"`
 }
 
 // MarshalJSON writes the type, which is always "annotation".

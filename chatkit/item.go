@@ -2,6 +2,7 @@ package chatkit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -88,7 +89,7 @@ type GeneratedImage struct {
 // Image is a picture by id and, when it may be fetched, URL.
 type Image struct {
 	ID  string `json:"id"`
-	URL string `json:"url,omitempty"`
+	URL string `json:"url"`
 }
 
 // StructuredInput asks the person questions. Status is "pending", "answered"
@@ -160,10 +161,17 @@ func (HiddenContext) Kind() string { return TypeHiddenContext }
 // Kind implements [Item].
 func (SDKHiddenContext) Kind() string { return TypeSDKHiddenContext }
 
-// EncodeItem returns the JSON of an item, its type first.
-func EncodeItem(it Item) (json.RawMessage, error) { return typed(it.Kind(), it) }
+// EncodeItem returns the JSON of an item on one line, its type first, or an
+// error when a client would have to refuse it, such as an unknown status.
+func EncodeItem(it Item) (json.RawMessage, error) {
+	if it == nil {
+		return nil, errors.New("chatkit: no item to encode")
+	}
+	return marshal(it)
+}
 
-// DecodeItem reads an item of any type.
+// DecodeItem reads an item of any type. What [EncodeItem] wrote comes back as it
+// was, with times in UTC and empty lists in the place of nil.
 func DecodeItem(raw []byte) (Item, error) {
 	kind, err := kindOf("item", raw)
 	if err != nil {

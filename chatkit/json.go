@@ -4,18 +4,27 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
-// typed encodes v, a struct, with "type": kind as its first member. v must not
-// have a MarshalJSON of its own (use an alias type).
-func typed(kind string, v any) ([]byte, error) {
+// marshal encodes v on one line and without the escapes that only HTML needs.
+func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // the wire is never embedded in HTML
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	body := bytes.TrimSpace(b.Bytes())
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// typed encodes v, a struct, with "type": kind as its first member. v must not
+// have a MarshalJSON of its own (use an alias type).
+func typed(kind string, v any) ([]byte, error) {
+	body, err := marshal(v)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]byte, 0, len(body)+len(kind)+12)
 	out = append(out, `{"type":"`...)
 	out = append(out, kind...)
@@ -45,4 +54,36 @@ func decode[T any](raw []byte) (T, error) {
 	var v T
 	err := json.Unmarshal(raw, &v)
 	return v, err
+}
+
+// orEmpty returns s, or an empty slice in the place of nil: a list is always
+// written, and read, as a list.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// oneOf returns an error unless value is one of those that the reference's
+// types accept. Encoding is strict so that no client is sent what it must
+// refuse; decoding takes what was stored.
+func oneOf(what, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("chatkit: %s is %q, which is none of %q", what, value, allowed)
+}
+
+// object returns raw, {} when it is empty or null, or an error when it is not a
+// JSON object.
+func object(what string, raw json.RawMessage) (json.RawMessage, error) {
+	trimmed := bytes.TrimLeft(raw, " \t\r\n")
+	switch {
+	case len(trimmed) == 0 || string(trimmed) == "null":
+		return json.RawMessage("{}"), nil
+	case trimmed[0] != '{':
+		return nil, fmt.Errorf("chatkit: %s is not a JSON object", what)
+	}
+	return raw, nil
 }

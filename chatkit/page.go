@@ -1,7 +1,5 @@
 package chatkit
 
-import "encoding/json"
-
 // The limits of a page. A client may ask for more; it gets [MaxLimit].
 const (
 	DefaultLimit = 20
@@ -19,8 +17,18 @@ type Page[T any] struct {
 // MarshalJSON writes an empty Data as [] and not as null.
 func (p Page[T]) MarshalJSON() ([]byte, error) {
 	type plain Page[T]
-	if p.Data == nil {
-		p.Data = []T{}
+	p.Data = orEmpty(p.Data)
+	return marshal(plain(p))
+}
+
+// UnmarshalJSON reads a missing Data as an empty one.
+func (p *Page[T]) UnmarshalJSON(raw []byte) error {
+	type plain Page[T]
+	v, err := decode[plain](raw)
+	if err != nil {
+		return err
 	}
-	return json.Marshal(plain(p))
+	v.Data = orEmpty(v.Data)
+	*p = Page[T](v)
+	return nil
 }

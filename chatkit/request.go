@@ -18,6 +18,28 @@ type Params interface {
 	params()
 }
 
+// Streaming reports whether the request is answered by a stream of events; else
+// it is by one JSON object. The Accept header has no say in it.
+func (r Request) Streaming() bool {
+	switch r.Params.(type) {
+	case ThreadsCreate, ThreadsAddUserMessage, ThreadsRetryAfterItem:
+		return true
+	}
+	return false
+}
+
+// The orders of a list.
+const (
+	OrderAsc  = "asc"
+	OrderDesc = "desc"
+)
+
+// The kinds of feedback.
+const (
+	FeedbackPositive = "positive"
+	FeedbackNegative = "negative"
+)
+
 // ThreadsCreate is "threads.create".
 type ThreadsCreate struct {
 	Input UserMessageInput `json:"input"`
@@ -73,3 +95,40 @@ type ItemsFeedback struct {
 	ItemIDs  []string `json:"item_ids"`
 	Kind     string   `json:"kind"`
 }
+
+// RequestType implements [Params].
+func (ThreadsCreate) RequestType() string { return "threads.create" }
+
+// RequestType implements [Params].
+func (ThreadsAddUserMessage) RequestType() string { return "threads.add_user_message" }
+
+// RequestType implements [Params].
+func (ThreadsRetryAfterItem) RequestType() string { return "threads.retry_after_item" }
+
+// RequestType implements [Params].
+func (ThreadsGetByID) RequestType() string { return "threads.get_by_id" }
+
+// RequestType implements [Params].
+func (ThreadsList) RequestType() string { return "threads.list" }
+
+// RequestType implements [Params].
+func (ItemsList) RequestType() string { return "items.list" }
+
+// RequestType implements [Params].
+func (ThreadsUpdate) RequestType() string { return "threads.update" }
+
+// RequestType implements [Params].
+func (ThreadsDelete) RequestType() string { return "threads.delete" }
+
+// RequestType implements [Params].
+func (ItemsFeedback) RequestType() string { return "items.feedback" }
+
+func (ThreadsCreate) params()         {}
+func (ThreadsAddUserMessage) params() {}
+func (ThreadsRetryAfterItem) params() {}
+func (ThreadsGetByID) params()        {}
+func (ThreadsList) params()           {}
+func (ItemsList) params()             {}
+func (ThreadsUpdate) params()         {}
+func (ThreadsDelete) params()         {}
+func (ItemsFeedback) params()         {}

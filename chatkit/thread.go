@@ -25,9 +25,38 @@ type Thread struct {
 	Title               string                `json:"title,omitempty"`
 	CreatedAt           time.Time             `json:"created_at"`
 	Status              Status                `json:"status"`
-	AllowedImageDomains []string              `json:"allowed_image_domains,omitempty"`
+	AllowedImageDomains []string              `json:"allowed_image_domains,omitzero"`
 	Metadata            Empty                 `json:"metadata"` // stored, never sent: an empty object stands in its place
 	Items               Page[json.RawMessage] `json:"items"`
+}
+
+// MarshalJSON writes the time in UTC, and a status that was not set as active.
+func (t Thread) MarshalJSON() ([]byte, error) {
+	type plain Thread
+	t.CreatedAt = t.CreatedAt.UTC()
+	if t.Status.Type == "" {
+		t.Status.Type = StatusActive
+	}
+	if err := oneOf("a thread's status", t.Status.Type, StatusActive, StatusLocked, StatusClosed); err != nil {
+		return nil, err
+	}
+	return marshal(plain(t))
+}
+
+// UnmarshalJSON reads missing items as an empty page and a missing status as
+// active.
+func (t *Thread) UnmarshalJSON(raw []byte) error {
+	type plain Thread
+	v, err := decode[plain](raw)
+	if err != nil {
+		return err
+	}
+	v.CreatedAt, v.Items.Data = v.CreatedAt.UTC(), orEmpty(v.Items.Data)
+	if v.Status.Type == "" {
+		v.Status.Type = StatusActive
+	}
+	*t = Thread(v)
+	return nil
 }
 
 // Empty is always the empty JSON object.

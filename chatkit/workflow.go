@@ -1,16 +1,11 @@
 package chatkit
 
+import "encoding/json"
+
 // The types of a workflow.
 const (
 	WorkflowCustom    = "custom"
 	WorkflowReasoning = "reasoning"
-)
-
-// The status indicators of a task.
-const (
-	IndicatorNone     = "none"
-	IndicatorLoading  = "loading"
-	IndicatorComplete = "complete"
 )
 
 // Workflow is the visible list of an agent's steps.
@@ -21,6 +16,28 @@ type Workflow struct {
 	Expanded bool     `json:"expanded"`
 }
 
+// MarshalJSON writes an empty list of tasks as [].
+func (w Workflow) MarshalJSON() ([]byte, error) {
+	if err := oneOf("a workflow's type", w.Type, WorkflowCustom, WorkflowReasoning); err != nil {
+		return nil, err
+	}
+	type plain Workflow
+	w.Tasks = orEmpty(w.Tasks)
+	return marshal(plain(w))
+}
+
+// UnmarshalJSON reads a missing list of tasks as an empty one.
+func (w *Workflow) UnmarshalJSON(raw []byte) error {
+	type plain Workflow
+	var v plain
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	v.Tasks = orEmpty(v.Tasks)
+	*w = Workflow(v)
+	return nil
+}
+
 // Summary is either a title with an optional icon, or a duration in whole
 // seconds. A duration of zero is written when Title is empty.
 type Summary struct {
@@ -29,25 +46,35 @@ type Summary struct {
 	Duration int // seconds
 }
 
-// The types of a task.
-const (
-	TaskCustom    = "custom"
-	TaskWebSearch = "web_search"
-	TaskThought   = "thought"
-	TaskFile      = "file"
-	TaskImage     = "image"
-)
+// MarshalJSON writes the title and icon, or else the duration.
+func (s Summary) MarshalJSON() ([]byte, error) {
+	if s.Title == "" {
+		return marshal(struct {
+			Duration int `json:"duration"`
+		}{s.Duration})
+	}
+	if err := checkIcon(s.Icon); err != nil {
+		return nil, err
+	}
+	return marshal(struct {
+		Title string `json:"title"`
+		Icon  string `json:"icon,omitempty"`
+	}{s.Title, s.Icon})
+}
 
-// Task is one step of a workflow, told apart by Type: custom{title?, icon?,
-// content?}, web_search{title?, title_query?, queries, sources},
-// thought{title?, content}, file{title?, sources}, image{title?}.
-type Task struct {
-	Type            string
-	StatusIndicator string // see [IndicatorNone]; empty means none
-	Title           string
-	Icon            string
-	Content         string
-	TitleQuery      string
-	Queries         []string
-	Sources         []Source
+// UnmarshalJSON reads either form; of both at once the title wins.
+func (s *Summary) UnmarshalJSON(raw []byte) error {
+	var v struct {
+		Title    string `json:"title"`
+		Icon     string `json:"icon"`
+		Duration int    `json:"duration"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	*s = Summary{Duration: v.Duration}
+	if v.Title != "" {
+		*s = Summary{Title: v.Title, Icon: v.Icon}
+	}
+	return nil
 }
