@@ -12,6 +12,9 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*modernc.Error](err); ok {
 		return e.Code() & 0xff
 	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return int(e.Code) & 0xff
+	}
 	return 0
 }
 

@@ -1,7 +1,9 @@
 // Package sqlite opens SQLite files the one way this service uses them: WAL,
 // pragmas on every connection and read back, errors sorted into kinds.
 //
-// A file must never be open in one process through two SQLite libraries, and never
+// [Open] gives a *sql.DB; [Connect] gives a bare [Conn] for the few loops where
+// database/sql costs more than the work. Both are the same library, and must be:
+// a file must never be open in one process through two SQLite libraries, and never
 // through os.Open, since closing any descriptor of it drops SQLite's locks.
 package sqlite
 
@@ -46,23 +48,23 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// synchronous returns the value that the pragma must read back.
-func (o Options) synchronous() int64 {
+// synchronous returns the value of the pragma, as it reads back.
+func (o Options) synchronous() string {
 	if o.Durable {
-		return 2
+		return "2" // FULL
 	}
-	return 1
+	return "1" // NORMAL
 }
 
 // Open opens a file, which is created unless o.ReadOnly. The pragmas hold on
 // every connection of the pool. The caller closes the pool.
 func Open(ctx context.Context, path string, o Options) (*sql.DB, error) {
 	o = o.withDefaults()
-	dsn, err := dsn(path, o)
+	dsn, err := o.dsn(path)
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(&connector{dsn: dsn, synchronous: o.synchronous()})
+	db := sql.OpenDB(&connector{dsn: dsn, asserted: o.asserted()})
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	if err := db.PingContext(ctx); err != nil {
@@ -71,43 +73,72 @@ func Open(ctx context.Context, path string, o Options) (*sql.DB, error) {
 	return db, nil
 }
 
-// dsn names the file and the pragmas of each connection. The driver applies
-// them in alphabetical order, busy_timeout first.
-func dsn(path string, o Options) (string, error) {
+type pragma struct{ name, value string }
+
+// pragmas returns what every connection sets, in this order.
+func (o Options) pragmas() []pragma {
+	ps := []pragma{
+		{"busy_timeout", strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10)}, // first: the others may meet a lock
+		{"synchronous", o.synchronous()},
+	}
+	if o.ReadOnly {
+		ps = append(ps, pragma{"query_only", "1"})
+	} else {
+		ps = append(ps,
+			pragma{"journal_mode", "wal"},
+			pragma{"wal_autocheckpoint", strconv.Itoa(o.Checkpoint)},
+			pragma{"foreign_keys", "1"})
+	}
+	if o.CacheKiB > 0 {
+		ps = append(ps, pragma{"cache_size", strconv.Itoa(-o.CacheKiB)})
+	}
+	if o.MMap > 0 {
+		ps = append(ps, pragma{"mmap_size", strconv.FormatInt(o.MMap, 10)})
+	}
+	return ps
+}
+
+// asserted returns what every connection must read back: a file that is not in
+// WAL mode or does not sync would lose acknowledged writes without a word.
+func (o Options) asserted() []pragma {
+	return []pragma{{"journal_mode", "wal"}, {"synchronous", o.synchronous()}}
+}
+
+// uri names the file in SQLite's way.
+func (o Options) uri(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
-	q := url.Values{}
-	pragma := func(name string, v any) { q.Add("_pragma", fmt.Sprintf("%s(%v)", name, v)) }
+	mode := "rwc"
 	if o.ReadOnly {
-		q.Set("mode", "ro")
-		pragma("query_only", 1)
-	} else {
-		q.Set("mode", "rwc")
-		q.Set("_txlock", "immediate")
-		pragma("journal_mode", "wal")
-		pragma("wal_autocheckpoint", o.Checkpoint)
-		pragma("foreign_keys", 1)
+		mode = "ro"
 	}
-	pragma("busy_timeout", o.BusyTimeout.Milliseconds())
-	pragma("synchronous", o.synchronous())
-	if o.CacheKiB > 0 {
-		pragma("cache_size", -o.CacheKiB)
-	}
-	if o.MMap > 0 {
-		pragma("mmap_size", o.MMap)
-	}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=" + mode}
 	return u.String(), nil
 }
 
-// connector opens connections and refuses one whose pragmas did not take: a
-// file that is not in WAL mode or does not sync would lose acknowledged writes
-// without a word.
+// dsn returns uri with the pragmas in the driver's way. It sets busy_timeout
+// first, the others in alphabetical order.
+func (o Options) dsn(path string) (string, error) {
+	uri, err := o.uri(path)
+	if err != nil {
+		return "", err
+	}
+	q := url.Values{"_txlock": {"immediate"}}
+	if o.ReadOnly {
+		q.Set("_txlock", "deferred")
+	}
+	for _, p := range o.pragmas() {
+		q.Add("_pragma", p.name+"("+p.value+")")
+	}
+	return uri + "&" + q.Encode(), nil
+}
+
+// connector opens connections and refuses one whose pragmas did not take.
 type connector struct {
-	dsn         string
-	synchronous int64
+	dsn      string
+	asserted []pragma
 }
 
 var _ driver.Connector = (*connector)(nil)
@@ -124,13 +155,10 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for pragma, want := range map[string]string{
-		"journal_mode": "wal",
-		"synchronous":  strconv.FormatInt(c.synchronous, 10),
-	} {
-		got, err := pragmaOf(ctx, conn, pragma)
-		if err == nil && got != want {
-			err = fmt.Errorf("%s is %s, want %s", pragma, got, want)
+	for _, want := range c.asserted {
+		got, err := pragmaOf(ctx, conn, want.name)
+		if err == nil && got != want.value {
+			err = fmt.Errorf("%s is %s, want %s", want.name, got, want.value)
 		}
 		if err != nil {
 			return nil, errors.Join(err, conn.Close())
