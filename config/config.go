@@ -63,10 +63,10 @@ type Config struct {
 	LogLevel        slog.Level    `name:"log-level" env:"CHATKITD_LOG_LEVEL" type:"setting" default:"info" group:"Service" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       LogFormat     `name:"log-format" env:"CHATKITD_LOG_FORMAT" type:"setting" default:"auto" group:"Service" help:"text, json, or auto: text on a terminal, json elsewhere."`
 
-	MaxActors  int `name:"max-actors" env:"CHATKITD_MAX_ACTORS" type:"setting" default:"10000" group:"Limits" help:"Most users and threads held in memory at once; over it requests are refused with 503."`
+	MaxActors  int `name:"max-actors" env:"CHATKITD_MAX_ACTORS" type:"setting" default:"100000" group:"Limits" help:"Most users, and most threads, held in memory at once; over it requests are refused with 503."`
 	MaxTurns   int `name:"max-turns" env:"CHATKITD_MAX_TURNS" type:"setting" default:"256" group:"Limits" help:"Most turns that run at once on this server; over it messages are refused with 503."`
 	MaxStreams int `name:"max-streams" env:"CHATKITD_MAX_STREAMS" type:"setting" default:"10000" group:"Limits" help:"Most event streams open at once; over it they are refused with 503."`
-	RateLimit  int `name:"rate-limit" env:"CHATKITD_RATE_LIMIT" type:"setting" default:"100" group:"Limits" help:"Most requests of one user in a second; over it they are refused with 429. 0 means no limit."`
+	RateLimit  int `name:"rate-limit" env:"CHATKITD_RATE_LIMIT" type:"setting" default:"200" group:"Limits" help:"Most requests of one user in a second; over it they are refused with 429. 0 means no limit."`
 
 	Agent        Agent         `name:"agent" env:"CHATKITD_AGENT" type:"setting" default:"auto" group:"Agent" help:"What answers: openai, offline (no model, no network), or auto: openai when OPENAI_API_KEY is set, else offline."`
 	TurnTimeout  time.Duration `name:"turn-timeout" env:"CHATKITD_TURN_TIMEOUT" type:"setting" default:"5m" group:"Agent" help:"Longest time that one turn takes, 1s to 1h."`
@@ -80,9 +80,9 @@ type Config struct {
 	OpenAIReasoning Reasoning `name:"openai-reasoning" env:"OPENAI_REASONING" type:"setting" default:"auto" group:"Agent" help:"auto asks the model for a summary of its reasoning; off does not, for models that refuse the question."`
 
 	JWTSecret        Secret `name:"jwt-secret" env:"JWT_SECRET" type:"setting" placeholder:"SECRET" group:"Tokens" help:"Secret that HS256 tokens are signed with, at least 32 bytes in production. In development one is made and kept in the data folder when no key is set. Use the environment: flags show in the list of processes."`
-	JWTPublicKeyFile string `name:"jwt-public-key-file" env:"JWT_PUBLIC_KEY_FILE" type:"setting" placeholder:"FILE" group:"Tokens" help:"PEM file of the public key that verifies tokens; needs JWT_ALGORITHM."`
-	JWTJWKSURL       string `name:"jwt-jwks-url" env:"JWT_JWKS_URL" type:"setting" placeholder:"URL" group:"Tokens" help:"URL of the key set that verifies tokens; needs JWT_ALGORITHM, and https in production."`
-	JWTAlgorithm     string `name:"jwt-algorithm" env:"JWT_ALGORITHM" type:"setting" placeholder:"NAME" group:"Tokens" help:"The one algorithm that tokens may have: HS256 with a secret, RS256, ES256 or EdDSA with a public key. Not set means HS256."`
+	JWTPublicKeyFile string `name:"jwt-public-key-file" env:"JWT_PUBLIC_KEY_FILE" type:"setting" placeholder:"FILE" group:"Tokens" help:"PEM file of the public key that verifies tokens: RSA, ECDSA or Ed25519."`
+	JWTJWKSURL       string `name:"jwt-jwks-url" env:"JWT_JWKS_URL" type:"setting" placeholder:"URL" group:"Tokens" help:"URL of the key set (JWKS) that verifies tokens; https in production."`
+	JWTAlgorithm     string `name:"jwt-algorithm" env:"JWT_ALGORITHM" type:"setting" placeholder:"NAME" group:"Tokens" help:"The one algorithm that tokens may have, such as HS256, RS256, ES256 or EdDSA. Not set means HS256 with a secret, RS256 with a key set, and the algorithm of the key with a key file."`
 	JWTIssuer        string `name:"jwt-issuer" env:"JWT_ISSUER" type:"setting" placeholder:"NAME" group:"Tokens" help:"Issuer that a token must name. Not set means any."`
 	JWTAudience      string `name:"jwt-audience" env:"JWT_AUDIENCE" type:"setting" placeholder:"NAME" group:"Tokens" help:"Audience that a token must name. Not set means any."`
 
@@ -106,14 +106,6 @@ func (c *Config) AgentInUse() Agent {
 	default:
 		return AgentOffline
 	}
-}
-
-// TokenAlgorithm is the one algorithm that a token may have.
-func (c *Config) TokenAlgorithm() string {
-	if c.JWTAlgorithm == "" {
-		return "HS256" // Validate demands a name beside a public key
-	}
-	return c.JWTAlgorithm
 }
 
 // NeedsDevSecret reports whether no key at all is set, so that the secret comes

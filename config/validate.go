@@ -133,7 +133,7 @@ func (v *validator) tokens() {
 	case len(keys) > 1:
 		v.add(keys[0], "is set beside %s; keep one of them, for tokens are verified with one key", strings.Join(keys[1:], " and "))
 	case len(keys) == 0 && !c.IsDevelopment():
-		v.add("JWT_SECRET", "is not set, and in production it must be; set it to at least %d random bytes (openssl rand -base64 48), or set JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL, with JWT_ALGORITHM", MinSecret)
+		v.add("JWT_SECRET", "is not set, and in production it must be; set it to at least %d random bytes (openssl rand -base64 48), or set JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL", MinSecret)
 	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < MinSecret && !c.IsDevelopment() {
 		v.add("JWT_SECRET", "is shorter than %d bytes; set it to more random bytes (openssl rand -base64 48)", MinSecret)
@@ -148,11 +148,27 @@ func (v *validator) tokens() {
 			v.add("JWT_JWKS_URL", "is not https; whoever can change the answer could sign tokens")
 		}
 	}
-	switch publicKey := c.JWTPublicKeyFile != "" || c.JWTJWKSURL != ""; {
-	case publicKey:
-		oneOf(v, "JWT_ALGORITHM", c.JWTAlgorithm, "RS256", "ES256", "EdDSA")
-	case c.JWTAlgorithm != "" && c.JWTAlgorithm != "HS256":
+	v.algorithm()
+}
+
+// The algorithms of tokens, by the kind of key.
+var (
+	secretAlgorithms = []string{"HS256", "HS384", "HS512"}
+	publicAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+
+// algorithm checks that the algorithm fits the key: a public key that is used
+// as if it were a secret lets anyone sign tokens who can read it.
+func (v *validator) algorithm() {
+	c := v.c
+	switch {
+	case c.JWTAlgorithm == "":
+	case c.JWTPublicKeyFile != "" || c.JWTJWKSURL != "":
+		oneOf(v, "JWT_ALGORITHM", c.JWTAlgorithm, publicAlgorithms...)
+	case slices.Contains(publicAlgorithms, c.JWTAlgorithm):
 		v.add("JWT_ALGORITHM", "is %q, but there is no public key; set it to HS256, or set JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL", c.JWTAlgorithm)
+	default:
+		oneOf(v, "JWT_ALGORITHM", c.JWTAlgorithm, secretAlgorithms...)
 	}
 }
 
@@ -188,11 +204,7 @@ func oneOf[T ~string](v *validator, name string, value T, allowed ...T) {
 		names[i] = string(a)
 	}
 	last := len(names) - 1
-	is := fmt.Sprintf("is %q", value)
-	if value == "" {
-		is = "is not set"
-	}
-	v.add(name, "%s; set it to %s or %s", is, strings.Join(names[:last], ", "), names[last])
+	v.add(name, "is %q; set it to %s or %s", value, strings.Join(names[:last], ", "), names[last])
 }
 
 // isLoopback reports whether only this machine can reach host. An empty host
