@@ -1,0 +1,144 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// fact is a decoded event with what a fold may need of its surroundings.
+type fact[E events.Event] struct {
+	Event    E
+	ID       uuid.UUID
+	Meta     events.Metadata
+	Revision uint64
+	Position chatkitd.Position
+}
+
+// maxDecides bounds how often a command is decided anew because another process
+// was faster. Each time somebody made progress.
+const maxDecides = 8
+
+// appendTimeout bounds one append. It is not the caller's context: a caller that
+// goes away must not cut between an append and the fold of it.
+const appendTimeout = 10 * time.Second
+
+// journal is an actor's hold on its stream: where it is, and how to load and
+// append. It is used by the actor's goroutine alone.
+type journal[E events.Event] struct {
+	store    events.Store
+	stream   string
+	onAppend func(chatkitd.UserID, chatkitd.Position)
+
+	loaded   bool
+	exists   bool
+	revision uint64
+	position chatkitd.Position
+}
+
+func (j *journal[E]) expected() events.Revision {
+	if j.exists {
+		return events.At(j.revision)
+	}
+	return events.NoStream
+}
+
+// load folds the stream from its beginning, unless that is done.
+func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E])) error {
+	if j.loaded {
+		return nil
+	}
+	reset()
+	j.exists, j.revision, j.position = false, 0, chatkitd.Position{}
+	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{}) {
+		if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("load %s: %w", j.stream, err)
+		}
+		f, err := decodeFact[E](rec)
+		if err != nil {
+			return fmt.Errorf("load %s: revision %d: %w", j.stream, rec.Revision, err)
+		}
+		fold(f)
+		j.exists, j.revision, j.position = true, rec.Revision, rec.Position
+	}
+	j.loaded = true
+	return nil
+}
+
+func decodeFact[E events.Event](rec events.Recorded) (fact[E], error) {
+	ev, err := events.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return fact[E]{}, err
+	}
+	e, ok := ev.(E)
+	if !ok {
+		return fact[E]{}, fmt.Errorf("a %s has no place in this stream", rec.Type)
+	}
+	meta, err := events.DecodeMetadata(rec.Meta)
+	if err != nil {
+		return fact[E]{}, err
+	}
+	return fact[E]{e, rec.ID, meta, rec.Revision, rec.Position}, nil
+}
+
+// append makes evs durable and folds them. After any error the journal must load
+// again: what is stored is not known any more.
+func (j *journal[E]) append(ctx context.Context, meta events.Metadata, key string, fold func(fact[E]), evs ...E) error {
+	plain := make([]events.Event, len(evs))
+	for i, ev := range evs {
+		plain[i] = ev
+	}
+	recs, err := events.Prepare(j.stream, meta, key, plain...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+	defer cancel()
+	at, err := j.store.Append(ctx, j.stream, j.expected(), recs...)
+	if err != nil {
+		j.loaded = false
+		return fmt.Errorf("append to %s: %w", j.stream, err)
+	}
+	first := at.Revision + 1 - uint64(len(evs))
+	for i, ev := range evs {
+		fold(fact[E]{ev, recs[i].ID, meta, first + uint64(i), at.Position})
+	}
+	j.exists, j.revision, j.position = true, at.Revision, at.Position
+	j.onAppend(meta.User, at.Position)
+	return nil
+}
+
+func (j *journal[E]) receipt() chatkitd.Receipt {
+	return chatkitd.Receipt{Revision: j.revision, Position: j.position}
+}
+
+// publicError turns what a store or a host returned into an error for callers.
+func publicError(err error) error {
+	if _, ok := errors.AsType[*chatkitd.Error](err); ok || err == nil {
+		return err
+	}
+	switch {
+	case errors.Is(err, ErrBusy):
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the server is busy; try again in a moment").Because(err)
+	case errors.Is(err, ErrClosed), errors.Is(err, events.ErrClosed):
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the server is shutting down; try again in a moment").Because(err)
+	case errors.Is(err, events.ErrWrongRevision):
+		return chatkitd.Errorf(chatkitd.CodeConflict, "it was changed elsewhere at the same time; try again").Because(err)
+	case errors.Is(err, events.ErrTooLarge):
+		return chatkitd.Errorf(chatkitd.CodeTooLarge, "this is more than can be stored at once (1 MiB)").Because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return chatkitd.Errorf(chatkitd.CodeTimeout, "the store did not answer in time; whether it was done is unknown").Because(err)
+	case errors.Is(err, events.ErrUnavailable):
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event store is not available; try again in a moment").Because(err)
+	}
+	return err
+}

@@ -1,0 +1,217 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/chatkit"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// sink is what an agent sees of its turn. It keeps track of items that were
+// announced and are not done, so that a turn that ends early can settle them.
+type sink struct {
+	turn *turn
+	seq  int // appends so far; names the idempotency key of the next
+	open []*openItem
+}
+
+var _ chatkitd.TurnSink = (*sink)(nil)
+
+// openItem is an item that a client has seen begin. The text of a message is
+// collected as it comes.
+type openItem struct {
+	item  chatkit.Item
+	parts []*openPart
+}
+
+type openPart struct {
+	text        strings.Builder
+	annotations []chatkit.Annotation
+	done        *chatkit.OutputText
+}
+
+// Emit implements [chatkitd.TurnSink].
+func (s *sink) Emit(ev chatkit.Event) {
+	switch ev := ev.(type) {
+	case chatkit.ItemAdded:
+		s.open = append(s.open, &openItem{item: ev.Item})
+	case chatkit.ItemUpdated:
+		if o := s.find(ev.ItemID); o != nil {
+			o.update(ev.Update)
+		}
+	case chatkit.ItemDone, chatkit.ItemReplaced, chatkit.ItemRemoved, chatkit.ThreadCreated, chatkit.ThreadUpdated:
+		panic(fmt.Sprintf("actors: a %s must be durable before it is visible", ev.EventType()))
+	case chatkit.StreamOptions, chatkit.ProgressUpdate, chatkit.ClientEffect, chatkit.ErrorEvent, chatkit.Notice:
+	}
+	s.publish(ev)
+}
+
+// publish sends to the readers. A turn that sends without end is ended.
+func (s *sink) publish(evs ...chatkit.Event) {
+	if err := s.turn.stream.publish(false, evs...); err != nil {
+		s.turn.cancel(err)
+	}
+}
+
+func (s *sink) find(id string) *openItem {
+	for _, o := range s.open {
+		if o.item.Base().ID == id {
+			return o
+		}
+	}
+	return nil
+}
+
+func (o *openItem) update(up chatkit.Update) {
+	switch up := up.(type) {
+	case chatkit.ContentPartAdded:
+		o.part(up.ContentIndex).text.WriteString(up.Content.Text)
+	case chatkit.TextDelta:
+		o.part(up.ContentIndex).text.WriteString(up.Delta)
+	case chatkit.AnnotationAdded:
+		p := o.part(up.ContentIndex)
+		p.annotations = append(p.annotations, up.Annotation)
+	case chatkit.ContentPartDone:
+		o.part(up.ContentIndex).done = &up.Content
+	case chatkit.WidgetTextDelta, chatkit.WidgetComponentUpdated, chatkit.WidgetRootUpdated,
+		chatkit.WorkflowTaskAdded, chatkit.WorkflowTaskUpdated, chatkit.GeneratedImageUpdated:
+		// Only messages are kept when a turn ends early.
+	}
+}
+
+func (o *openItem) part(i int) *openPart {
+	for len(o.parts) <= i && i < maxParts {
+		o.parts = append(o.parts, &openPart{})
+	}
+	return o.parts[min(i, len(o.parts)-1)]
+}
+
+// Commit implements [chatkitd.TurnSink].
+func (s *sink) Commit(ctx context.Context, evs ...chatkit.Event) error {
+	facts := make([]events.Thread, 0, len(evs))
+	visible := evs[:0:0]
+	for _, ev := range evs {
+		fact, hidden, err := durable(ev)
+		if err != nil {
+			return err
+		}
+		facts = append(facts, fact)
+		if !hidden {
+			visible = append(visible, ev)
+		}
+	}
+	if err := s.append(ctx, facts...); err != nil {
+		return err
+	}
+	for _, ev := range evs {
+		switch ev := ev.(type) {
+		case chatkit.ItemDone:
+			s.settled(ev.Item.Base().ID)
+		case chatkit.ItemRemoved:
+			s.settled(ev.ItemID)
+		}
+	}
+	s.publish(visible...)
+	return nil
+}
+
+// durable returns the fact behind an event that persists, and whether no client
+// may see it.
+func durable(ev chatkit.Event) (fact events.Thread, hidden bool, err error) {
+	switch ev := ev.(type) {
+	case chatkit.ItemDone:
+		raw, err := chatkit.EncodeItem(ev.Item)
+		return events.ItemAdded{Item: raw}, chatkit.Hidden(ev.Item.Kind()), err
+	case chatkit.ItemReplaced:
+		raw, err := chatkit.EncodeItem(ev.Item)
+		return events.ItemReplaced{Item: raw}, chatkit.Hidden(ev.Item.Kind()), err
+	case chatkit.ItemRemoved:
+		return events.ItemRemoved{ItemID: chatkitd.ItemID(ev.ItemID), Reason: "tool"}, false, nil
+	}
+	return nil, false, fmt.Errorf("actors: a %s is not durable", ev.EventType())
+}
+
+func (s *sink) settled(id string) {
+	s.open = slices.DeleteFunc(s.open, func(o *openItem) bool { return o.item.Base().ID == id })
+}
+
+// ToolsCalled implements [chatkitd.TurnSink].
+func (s *sink) ToolsCalled(ctx context.Context, calls ...chatkitd.ToolCall) error {
+	facts := make([]events.Thread, len(calls))
+	for i, c := range calls {
+		facts[i] = events.ToolCalled{TurnID: s.turn.id, CallID: c.ID, Name: c.Name, Arguments: c.Arguments}
+	}
+	return s.append(ctx, facts...)
+}
+
+// ToolsReturned implements [chatkitd.TurnSink].
+func (s *sink) ToolsReturned(ctx context.Context, outputs ...chatkitd.ToolOutput) error {
+	facts := make([]events.Thread, len(outputs))
+	for i, o := range outputs {
+		facts[i] = events.ToolReturned{TurnID: s.turn.id, CallID: o.ID, Output: o.Output, Error: o.Error}
+	}
+	return s.append(ctx, facts...)
+}
+
+func (s *sink) append(ctx context.Context, facts ...events.Thread) error {
+	if len(facts) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	s.seq++
+	return s.turn.record(ctx, record{turn: s.turn.id, seq: s.seq, facts: facts})
+}
+
+// leftovers says what becomes of the items that are open when a turn ends early:
+// with keep, a message that has text is kept as it stood; the rest is dropped.
+func (s *sink) leftovers(keep bool) (facts []events.Thread, evs []chatkit.Event, err error) {
+	for _, o := range s.open {
+		msg, ok := o.message()
+		if !keep || !ok {
+			evs = append(evs, chatkit.ItemRemoved{ItemID: o.item.Base().ID})
+			continue
+		}
+		raw, err := chatkit.EncodeItem(msg)
+		if err != nil {
+			return nil, nil, err
+		}
+		facts = append(facts, events.ItemAdded{Item: raw})
+		evs = append(evs, chatkit.ItemDone{Item: msg})
+	}
+	return facts, evs, nil
+}
+
+// message returns an open assistant message as it stands, if it has any text.
+func (o *openItem) message() (chatkit.AssistantMessage, bool) {
+	msg, ok := o.item.(chatkit.AssistantMessage)
+	if !ok {
+		return msg, false
+	}
+	msg.Content = nil
+	some := false
+	for _, p := range o.parts {
+		part := chatkit.OutputText{Text: p.text.String(), Annotations: p.annotations}
+		if p.done != nil {
+			part = *p.done
+		}
+		some = some || strings.TrimSpace(part.Text) != ""
+		msg.Content = append(msg.Content, part)
+	}
+	return msg, some
+}
+
+// cancelNote is what a model is told about a turn that its user stopped. The
+// words are those of chatkit-python.
+func cancelNote(thread chatkitd.ThreadID, now time.Time) chatkit.SDKHiddenContext {
+	return chatkit.SDKHiddenContext{
+		ItemBase: chatkit.ItemBase{ID: chatkitd.NewID(chatkitd.PrefixHidden), ThreadID: string(thread), CreatedAt: now},
+		Content:  "The user cancelled the stream. Stop responding to the prior request.",
+	}
+}

@@ -1,0 +1,258 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/chatkit"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// thread is the only writer of one thread's stream: the conversation.
+type thread struct {
+	id      chatkitd.ThreadID
+	sys     *System
+	journal journal[events.Thread]
+	state   threadState
+}
+
+var _ Entity = (*thread)(nil)
+
+// threadOrder is a thread command that is carried out at once.
+type threadOrder struct {
+	meta chatkitd.Meta
+	cmd  chatkitd.ThreadCommand
+	key  string
+	now  time.Time
+}
+
+// attach asks for the turn that runs. The answer is a *turn, nil for none.
+type attach struct{ user chatkitd.UserID }
+
+// recover asks a thread to close a turn that a crash cut off.
+type recoverTurn struct{}
+
+// record is a number of facts of a running turn.
+type record struct {
+	turn    chatkitd.TurnID
+	seq     int // counts the records of the turn from 1
+	facts   []events.Thread
+	last    bool // the turn ends with it
+	user    chatkitd.UserID
+	request string
+	trace   string
+	now     time.Time
+}
+
+// recorded answers a record. With the last one of a turn, changed is the thread
+// if the turn changed it.
+type recorded struct{ changed *chatkit.Thread }
+
+// startOrder is a turn order with the place among the running turns that was
+// taken for it; whoever handles it either starts the turn or gives it back.
+type startOrder struct {
+	turnOrder
+	now   time.Time
+	place *place
+}
+
+// Idle implements [Entity].
+func (t *thread) Idle() bool { return !t.state.exists() && t.state.turn == nil }
+
+// Handle implements [Entity].
+func (t *thread) Handle(ctx context.Context, msg any) (any, error) {
+	if o, ok := msg.(startOrder); ok {
+		defer o.place.giveBack() // no-op once the turn has taken it over
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // nobody waits any more, and nothing was done
+	}
+	for try := 1; ; try++ {
+		if err := t.load(ctx); err != nil {
+			return nil, err
+		}
+		val, err := t.handle(ctx, msg)
+		if errors.Is(err, events.ErrWrongRevision) && try < maxDecides {
+			continue // another process was faster: load what it did and decide again
+		}
+		return val, err
+	}
+}
+
+func (t *thread) handle(ctx context.Context, msg any) (any, error) {
+	if err := t.closeCutOff(ctx); err != nil {
+		return nil, err
+	}
+	switch msg := msg.(type) {
+	case startOrder:
+		return t.startTurn(ctx, msg)
+	case threadOrder:
+		return t.do(ctx, msg)
+	case record:
+		return t.record(ctx, msg)
+	case attach:
+		if err := t.state.checkOwner(msg.user); err != nil {
+			return nil, err
+		}
+		if t.state.turn == nil {
+			return (*turn)(nil), nil
+		}
+		return t.sys.running(t.state.turn.id), nil
+	case recoverTurn:
+		return struct{}{}, nil // closeCutOff has done it
+	}
+	return nil, fmt.Errorf("actors: thread got a %T", msg)
+}
+
+func (t *thread) load(ctx context.Context) error {
+	return t.journal.load(ctx, func() { t.state = threadState{} }, t.state.fold)
+}
+
+// closeCutOff ends a turn that has started and runs nowhere: its process went
+// away. Tool calls without an answer get the one their effect tells.
+func (t *thread) closeCutOff(ctx context.Context) error {
+	open := t.state.turn
+	if open == nil || t.sys.running(open.id) != nil {
+		return nil
+	}
+	var facts []events.Thread
+	for _, call := range open.calls {
+		ret, err := settleCall(ctx, t.sys, t.state.owner, open.id, call)
+		if err != nil {
+			return err
+		}
+		facts = append(facts, ret)
+	}
+	facts = append(facts, events.TurnInterrupted{TurnID: open.id, Reason: "the server went away while it answered"})
+	meta := events.Metadata{Correlation: open.request, Causation: string(open.id), User: t.state.owner, RecordedAt: t.sys.now()}
+	if err := t.journal.append(ctx, meta, string(open.id)+":interrupted", t.state.fold, facts...); err != nil {
+		return err
+	}
+	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id))
+	t.sys.metrics.turn(string(turnInterrupted), 0)
+	return nil
+}
+
+// startTurn makes a turn durable and starts it.
+func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
+	facts, err := t.state.decideTurn(o.turnOrder)
+	if err != nil {
+		return nil, err
+	}
+	meta := events.Metadata{
+		Correlation: o.meta.Request, Causation: causeOf(o.meta), User: o.meta.User,
+		TraceParent: o.meta.TraceParent, RecordedAt: o.now,
+	}
+	if err := t.journal.append(ctx, meta, string(o.turn), t.state.fold, facts...); err != nil {
+		return nil, err
+	}
+	history, options, err := t.state.history(t.sys.opts.HistoryItems)
+	if err != nil {
+		return nil, err // the next message closes the turn as cut off
+	}
+	in := chatkitd.TurnInput{
+		User: o.meta.User, Thread: t.id, Turn: o.turn, Request: o.meta.Request,
+		History: history, Options: options, Now: o.now, Location: location(o.timezone),
+	}
+	tn := t.sys.newTurn(o, t.id)
+	_, created := o.cmd.(chatkitd.CreateThread)
+	if err := tn.stream.publish(true, t.opening(o, created)...); err != nil {
+		tn.sys.release(tn)
+		return nil, err
+	}
+	go tn.live(in)
+	return tn, nil
+}
+
+// opening returns the first events of a turn's stream, as chatkit-python 1.6.5
+// sends them.
+func (t *thread) opening(o startOrder, created bool) []chatkit.Event {
+	var evs []chatkit.Event
+	if created {
+		evs = append(evs, chatkit.ThreadCreated{Thread: t.state.thread()})
+	}
+	if _, retry := o.cmd.(chatkitd.RetryAfterItem); !retry {
+		evs = append(evs, chatkit.ItemDone{Item: o.message})
+	}
+	return append(evs, chatkit.StreamOptions{AllowCancel: true})
+}
+
+func (t *thread) do(ctx context.Context, o threadOrder) (chatkitd.Receipt, error) {
+	facts, err := t.state.decide(o.meta.User, o.cmd)
+	if err != nil || len(facts) == 0 {
+		return t.journal.receipt(), err
+	}
+	meta := events.Metadata{
+		Correlation: o.meta.Request, Causation: causeOf(o.meta), User: o.meta.User,
+		TraceParent: o.meta.TraceParent, RecordedAt: o.now,
+	}
+	if err := t.journal.append(ctx, meta, o.key, t.state.fold, facts...); err != nil {
+		return chatkitd.Receipt{}, err
+	}
+	return t.journal.receipt(), nil
+}
+
+var errTurnOver = errors.New("actors: the turn is over")
+
+// record appends what a running turn produced, once.
+func (t *thread) record(ctx context.Context, r record) (recorded, error) {
+	key := string(r.turn) + ":" + strconv.Itoa(r.seq)
+	if t.state.turn == nil || t.state.turn.id != r.turn {
+		if r.last && t.state.ended == r.turn {
+			return recorded{}, nil // an append whose answer was lost
+		}
+		return recorded{}, errTurnOver
+	}
+	if slices.Contains(t.state.turn.seen, events.ID(t.journal.stream, key, 0)) {
+		return recorded{}, nil // an append whose answer was lost
+	}
+	facts := r.facts
+	if r.last && len(t.state.turn.calls) > 0 {
+		var settled []events.Thread
+		for _, call := range t.state.turn.calls {
+			ret, err := settleCall(ctx, t.sys, t.state.owner, r.turn, call)
+			if err != nil {
+				return recorded{}, err
+			}
+			settled = append(settled, ret)
+		}
+		facts = append(settled, facts...)
+	}
+	changed := t.state.turn.changed
+	meta := events.Metadata{
+		Correlation: r.request, Causation: string(r.turn), User: r.user, TraceParent: r.trace, RecordedAt: r.now,
+	}
+	if err := t.journal.append(ctx, meta, key, t.state.fold, facts...); err != nil {
+		return recorded{}, err
+	}
+	if r.last && changed {
+		th := t.state.thread()
+		return recorded{&th}, nil
+	}
+	return recorded{}, nil
+}
+
+// locations caches time zones by name; only names that exist are kept.
+var locations sync.Map
+
+// location returns the time zone of that name, UTC for none or an unknown one.
+func location(name string) *time.Location {
+	if name == "" {
+		return time.UTC
+	}
+	if loc, ok := locations.Load(name); ok {
+		return loc.(*time.Location)
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	locations.Store(name, loc)
+	return loc
+}

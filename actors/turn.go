@@ -1,0 +1,223 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/chatkit"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// Why a turn was ended from outside; see [context.Cause].
+var (
+	errCancelled = errors.New("actors: the user cancelled the turn")
+	errStopping  = errors.New("actors: the server is stopping")
+	errTimeLimit = errors.New("actors: the turn took longer than it may")
+)
+
+// turn is a turn that runs in this process. It has a goroutine of its own, owned
+// by the system, and reports through its thread's mailbox.
+type turn struct {
+	sys     *System
+	id      chatkitd.TurnID
+	thread  chatkitd.ThreadID
+	user    chatkitd.UserID
+	request string
+	trace   string
+	started time.Time
+	stream  *turnStream
+	cancel  context.CancelCauseFunc
+	ctx     context.Context //nolint:containedctx // the turn's own life, made with it
+	free    func()          // gives the place among the running turns back
+	done    chan struct{}   // closed when the turn has ended and its stream too
+}
+
+// live runs the turn. It is the turn's goroutine, which the system waits for: the
+// turn holds a place until it is released.
+func (t *turn) live(in chatkitd.TurnInput) {
+	defer t.sys.release(t)
+	limit, stop := context.WithTimeoutCause(t.ctx, t.sys.opts.TurnTimeout, errTimeLimit)
+	defer stop()
+	s := &sink{turn: t}
+	res, err := t.run(limit, in, s)
+	t.finish(s, outcomeOf(limit, res, err))
+}
+
+// run asks the agent. A panic of it is an error of this turn and of nothing else.
+func (t *turn) run(ctx context.Context, in chatkitd.TurnInput, s *sink) (res chatkitd.TurnResult, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("actors: the agent panicked: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return t.sys.opts.Agent.Run(ctx, in, s)
+}
+
+// outcome is how a turn ended.
+type outcome struct {
+	result  chatkitd.TurnResult
+	err     error  // the cause for the log, nil when completed
+	reason  string // for the event and the client
+	kind    outcomeKind
+	timeout bool
+}
+
+type outcomeKind string
+
+const (
+	turnCompleted   outcomeKind = "completed"
+	turnFailed      outcomeKind = "failed"
+	turnCancelled   outcomeKind = "cancelled"
+	turnInterrupted outcomeKind = "interrupted"
+)
+
+func outcomeOf(ctx context.Context, res chatkitd.TurnResult, err error) outcome {
+	if err == nil {
+		return outcome{kind: turnCompleted, result: res}
+	}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errCancelled):
+		return outcome{kind: turnCancelled, err: cause, reason: "cancelled by the user"}
+	case errors.Is(cause, errStopping):
+		return outcome{kind: turnInterrupted, err: cause, reason: "the server was stopped"}
+	case errors.Is(cause, errTimeLimit):
+		return outcome{kind: turnFailed, err: cause, reason: "The answer took too long and was stopped."}
+	case errors.Is(cause, errTurnTooLong):
+		return outcome{kind: turnFailed, err: cause, reason: "The answer grew too long and was stopped."}
+	}
+	reason := "Something went wrong while answering."
+	if chatkitd.CodeOf(err) != chatkitd.CodeInternal && chatkitd.CodeOf(err) != chatkitd.CodeCanceled {
+		reason = chatkitd.MessageOf(err)
+	}
+	return outcome{kind: turnFailed, err: err, reason: reason}
+}
+
+// finishTimeout bounds how long a turn tries to make its end durable. What fails
+// in spite of it is closed as interrupted by the thread itself, later.
+const finishTimeout = 30 * time.Second
+
+// finish makes the end of the turn durable, tells the readers, and ends the
+// stream. It always ends the stream.
+func (t *turn) finish(s *sink, o outcome) {
+	defer t.stream.end()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), finishTimeout)
+	defer cancel()
+	stop := context.AfterFunc(t.sys.hard, cancel) // the shutdown's deadline is everybody's
+	defer stop()
+
+	evs, err := t.settle(ctx, s, o)
+	if err != nil {
+		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "err", err)
+		evs = append(evs[:0:0], chatkit.ErrorEvent{
+			Code: chatkit.ErrorStream, Message: "The end of this answer could not be stored.", AllowRetry: true,
+		})
+	} else if o.kind == turnFailed {
+		t.sys.opts.Log.Warn("turn failed", "turn", string(t.id), "thread", string(t.thread), "user", string(t.user), "request_id", t.request, "err", o.err)
+	}
+	if err := t.stream.publish(true, evs...); err != nil {
+		t.sys.opts.Log.Error("turn has an event that cannot be encoded", "turn", string(t.id), "err", err)
+	}
+	t.sys.metrics.turn(string(o.kind), time.Since(t.started))
+}
+
+// settle appends the end of the turn and returns what the readers are to see.
+func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]chatkit.Event, error) {
+	now := t.sys.now()
+	facts, evs, err := s.leftovers(o.kind == turnFailed || o.kind == turnCancelled)
+	if err != nil {
+		return nil, err
+	}
+	switch o.kind {
+	case turnCompleted:
+		facts = append(facts, events.TurnCompleted{
+			TurnID: t.id, Usage: o.result.Usage, Model: o.result.Model,
+			DurationMS: now.Sub(t.started).Milliseconds(), ResponseIDs: o.result.Responses,
+		})
+	case turnFailed:
+		facts = append(facts, events.TurnFailed{TurnID: t.id, Reason: o.reason})
+		evs = append(evs, chatkit.ErrorEvent{Code: chatkit.ErrorStream, Message: o.reason, AllowRetry: true})
+	case turnCancelled:
+		raw, err := chatkit.EncodeItem(cancelNote(t.thread, now))
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, events.ItemAdded{Item: raw}, events.TurnCancelled{TurnID: t.id, Reason: o.reason})
+	case turnInterrupted:
+		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
+		evs = append(evs, chatkit.ErrorEvent{
+			Code: chatkit.ErrorStream, Message: "The server was stopped before the answer was complete.", AllowRetry: true,
+		})
+	}
+	s.seq++
+	rec := record{turn: t.id, seq: s.seq, facts: facts, last: true}
+	reply, err := t.persist(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	if reply.changed != nil {
+		evs = append(evs, chatkit.ThreadUpdated{Thread: *reply.changed})
+	}
+	return evs, nil
+}
+
+// record makes facts of the turn durable.
+func (t *turn) record(ctx context.Context, r record) error {
+	_, err := t.persist(ctx, r)
+	return err
+}
+
+// persist hands facts to the thread's actor, again while the store is away: the
+// number of the record makes a repeat a no-op.
+func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
+	r.request, r.trace, r.user, r.now = t.request, t.trace, t.user, t.sys.now()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		reply, err := ask[recorded](ctx, t.sys.threads, string(t.thread), r)
+		if err == nil {
+			return reply, nil
+		}
+		if !errors.Is(err, events.ErrUnavailable) && !errors.Is(err, ErrBusy) {
+			return recorded{}, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return recorded{}, publicError(err)
+		}
+	}
+}
+
+// settleCall returns what became of a tool call whose answer was never recorded:
+// its effect, if it had one, is found under its idempotency key.
+func settleCall(ctx context.Context, tasks effects, user chatkitd.UserID, turn chatkitd.TurnID, call chatkitd.ToolCall) (events.ToolReturned, error) {
+	ret := events.ToolReturned{TurnID: turn, CallID: call.ID}
+	res, known, err := tasks.TaskEffect(ctx, user, chatkitd.EffectKey(turn, call.ID))
+	if err != nil {
+		return ret, err
+	}
+	if !known {
+		ret.Error = "interrupted before it was carried out; it had no effect"
+		return ret, nil
+	}
+	ret.Output, err = json.Marshal(struct {
+		Success bool          `json:"success"`
+		Message string        `json:"message"`
+		Task    chatkitd.Task `json:"task"`
+	}{true, "It was carried out before the answer was interrupted.", res.Task})
+	return ret, err
+}
+
+// effects is the part of [chatkitd.Tasks] that settles calls.
+type effects interface {
+	TaskEffect(ctx context.Context, user chatkitd.UserID, key string) (chatkitd.TaskResult, bool, error)
+}
+
+// logTurn names a turn in a log line.
+func logTurn(id chatkitd.TurnID, thread chatkitd.ThreadID) slog.Attr {
+	return slog.Group("turn", "id", string(id), "thread", string(thread))
+}

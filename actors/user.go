@@ -1,0 +1,108 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// user is the only writer of one user's stream: the tasks.
+type user struct {
+	id      chatkitd.UserID
+	now     func() time.Time
+	journal journal[events.User]
+	state   userState
+}
+
+var _ Entity = (*user)(nil)
+
+// taskOrder is a task command with what the caller put in.
+type taskOrder struct {
+	meta        chatkitd.Meta
+	cmd         chatkitd.TaskCommand
+	newID       chatkitd.TaskID // of a task that is added
+	fingerprint string
+	now         time.Time
+}
+
+// effectQuery asks what became of the command with this key.
+type effectQuery struct{ key string }
+
+type effect struct {
+	result chatkitd.TaskResult
+	known  bool
+}
+
+// Idle implements [Entity].
+func (u *user) Idle() bool { return !u.journal.exists }
+
+// Handle implements [Entity].
+func (u *user) Handle(ctx context.Context, msg any) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // nobody waits any more, and nothing was done
+	}
+	switch msg := msg.(type) {
+	case taskOrder:
+		return u.do(ctx, msg)
+	case effectQuery:
+		if err := u.load(ctx); err != nil {
+			return nil, err
+		}
+		use, ok := u.state.keys.find(msg.key, u.now())
+		return effect{use.result, ok}, nil
+	}
+	return nil, fmt.Errorf("actors: user got a %T", msg)
+}
+
+func (u *user) load(ctx context.Context) error {
+	return u.journal.load(ctx, func() { u.state = userState{} }, u.state.fold)
+}
+
+func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error) {
+	for try := 1; ; try++ {
+		if err := u.load(ctx); err != nil {
+			return chatkitd.TaskResult{}, err
+		}
+		d, err := u.state.decide(o)
+		if err != nil {
+			return chatkitd.TaskResult{}, err
+		}
+		if len(d.events) == 0 {
+			d.result.Receipt = u.journal.receipt()
+			return d.result, nil
+		}
+		meta := events.Metadata{
+			Correlation: o.meta.Request, Causation: causeOf(o.meta), User: u.id,
+			TraceParent: o.meta.TraceParent, RecordedAt: o.now,
+		}
+		key := o.meta.Key
+		if key == "" {
+			key = string(o.newID)
+		} else {
+			meta.Key, meta.Fingerprint = key, o.fingerprint
+		}
+		err = u.journal.append(ctx, meta, key, u.state.fold, d.events...)
+		if errors.Is(err, events.ErrWrongRevision) && try < maxDecides {
+			continue // another process was faster: load what it did and decide again
+		}
+		if err != nil {
+			return chatkitd.TaskResult{}, err
+		}
+		res := chatkitd.TaskResult{Task: d.result.Task, Changed: true, Receipt: u.journal.receipt()}
+		if t, ok := u.state.tasks[d.result.Task.ID]; ok {
+			res.Task = *t
+		}
+		return res, nil
+	}
+}
+
+func causeOf(m chatkitd.Meta) string {
+	if m.Cause != "" {
+		return m.Cause
+	}
+	return m.Request
+}
