@@ -37,7 +37,7 @@ func (c UserContent) MarshalJSON() ([]byte, error) {
 			Data        map[string]json.RawMessage `json:"data"`
 			Group       string                     `json:"group,omitempty"`
 			Interactive bool                       `json:"interactive"`
-		}{c.ID, c.Text, orEmptyMap(c.Data), c.Group, c.Interactive})
+		}{c.ID, c.Text, strictValues(c.Data), c.Group, c.Interactive})
 	}
 	return nil, fmt.Errorf("chatkit: unknown user content type %q", c.Type)
 }
@@ -90,6 +90,9 @@ type UserMessageInput struct {
 // text. It is what an empty or too long message is told by.
 func (m UserMessageInput) Text() string { return plainText(m.Content) }
 
+// Text returns the plain text of all parts; see [UserMessageInput.Text].
+func (m UserMessage) Text() string { return plainText(m.Content) }
+
 // plainText joins parts as the person saw them: a client splits one line of
 // text at its tags, so nothing stands between two parts.
 func plainText(parts []UserContent) string {
@@ -101,60 +104,4 @@ func plainText(parts []UserContent) string {
 		b.WriteString(part.Text)
 	}
 	return b.String()
-}
-
-// Attachment is a file (type "file") or an image (type "image", with a
-// PreviewURL). Its metadata is never sent.
-type Attachment struct {
-	Type             string            `json:"type"`
-	ID               string            `json:"id"`
-	Name             string            `json:"name"`
-	MimeType         string            `json:"mime_type"`
-	PreviewURL       string            `json:"preview_url,omitempty"`
-	UploadDescriptor *UploadDescriptor `json:"upload_descriptor,omitempty"`
-	ThreadID         string            `json:"thread_id,omitempty"`
-}
-
-// UploadDescriptor says where and how to upload an attachment's bytes.
-type UploadDescriptor struct {
-	URL     string            `json:"url"`
-	Method  string            `json:"method"`
-	Headers map[string]string `json:"headers"`
-}
-
-// OutputText is a part of an assistant's message.
-type OutputText struct {
-	Text        string       `json:"text"`
-	Annotations []Annotation `json:"annotations"`
-}
-
-// MarshalJSON writes the type and an empty list of annotations.
-func (o OutputText) MarshalJSON() ([]byte, error) {
-	type plain OutputText
-	o.Annotations = orEmpty(o.Annotations)
-	return typed("output_text", plain(o))
-}
-
-// UnmarshalJSON reads a missing list of annotations as an empty one.
-func (o *OutputText) UnmarshalJSON(raw []byte) error {
-	type plain OutputText
-	var v plain
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return err
-	}
-	v.Annotations = orEmpty(v.Annotations)
-	*o = OutputText(v)
-	return nil
-}
-
-// Annotation ties a source to a place in a text; Index is in characters.
-type Annotation struct {
-	Source Source `json:"source"`
-	Index  *int   `json:"index,omitempty"`
-}
-
-// MarshalJSON writes the type, which is always "annotation".
-func (a Annotation) MarshalJSON() ([]byte, error) {
-	type plain Annotation
-	return typed("annotation", plain(a))
 }

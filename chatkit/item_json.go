@@ -63,6 +63,7 @@ func (c ClientToolCall) MarshalJSON() ([]byte, error) {
 	if c.Arguments, err = object("a client tool call's arguments", c.Arguments); err != nil {
 		return nil, err
 	}
+	c.Output = strictJSON(c.Output)
 	return typed(c.Kind(), plain(c))
 }
 
@@ -84,7 +85,8 @@ func (c *ClientToolCall) UnmarshalJSON(raw []byte) error {
 func (w WidgetItem) MarshalJSON() ([]byte, error) {
 	type plain WidgetItem
 	w.ItemBase = utc(w.ItemBase)
-	if err := checkWidget(w.Widget); err != nil {
+	var err error
+	if w.Widget, err = widget(w.Widget); err != nil {
 		return nil, err
 	}
 	return typed(w.Kind(), plain(w))
@@ -127,7 +129,18 @@ func (s StructuredInput) MarshalJSON() ([]byte, error) {
 	if err := oneOf("a structured input's status", s.Status, "pending", "answered", "skipped"); err != nil {
 		return nil, err
 	}
-	s.ItemBase, s.Inputs = utc(s.ItemBase), orEmpty(s.Inputs)
+	inputs := make([]json.RawMessage, len(s.Inputs))
+	for i, raw := range s.Inputs {
+		kind, err := kindOf("input", raw)
+		if err != nil {
+			return nil, err
+		}
+		if err := oneOf("a structured input", kind, "multiple_choice", "freeform"); err != nil {
+			return nil, err
+		}
+		inputs[i] = strictJSON(raw)
+	}
+	s.ItemBase, s.Inputs = utc(s.ItemBase), inputs
 	return typed(s.Kind(), plain(s))
 }
 
@@ -202,7 +215,7 @@ func (e *EndOfTurn) UnmarshalJSON(raw []byte) error {
 // MarshalJSON writes the type.
 func (h HiddenContext) MarshalJSON() ([]byte, error) {
 	type plain HiddenContext
-	h.ItemBase, h.Content = utc(h.ItemBase), present(h.Content, "null")
+	h.ItemBase, h.Content = utc(h.ItemBase), strictJSON(present(h.Content, "null"))
 	return typed(h.Kind(), plain(h))
 }
 
@@ -248,12 +261,15 @@ func present(raw json.RawMessage, otherwise string) json.RawMessage {
 	return json.RawMessage(otherwise)
 }
 
-// checkWidget returns an error unless raw is an object with the type of a
-// widget's root.
-func checkWidget(raw json.RawMessage) error {
+// widget returns raw as [strictJSON] does, or an error unless it is an object
+// with the type of a widget's root.
+func widget(raw json.RawMessage) (json.RawMessage, error) {
 	kind, err := kindOf("widget", raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return oneOf("a widget's root", kind, "Card", "ListView", "Basic")
+	if err := oneOf("a widget's root", kind, "Card", "ListView", "Basic"); err != nil {
+		return nil, err
+	}
+	return strictJSON(raw), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // marshal encodes v on one line and without the escapes that only HTML needs.
@@ -75,8 +76,8 @@ func oneOf(what, value string, allowed ...string) error {
 	return fmt.Errorf("chatkit: %s is %q, which is none of %q", what, value, allowed)
 }
 
-// object returns raw, {} when it is empty or null, or an error when it is not a
-// JSON object.
+// object returns raw as [strictJSON] does, {} when it is empty or null, or an
+// error when it is not a JSON object.
 func object(what string, raw json.RawMessage) (json.RawMessage, error) {
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
 	switch {
@@ -85,5 +86,36 @@ func object(what string, raw json.RawMessage) (json.RawMessage, error) {
 	case trimmed[0] != '{':
 		return nil, fmt.Errorf("chatkit: %s is not a JSON object", what)
 	}
-	return raw, nil
+	return strictJSON(raw), nil
+}
+
+// strictJSON returns raw, JSON that was kept as it came, so that strict readers
+// take it too: pydantic, for one, refuses bytes that are not UTF-8 and an escaped
+// half of a surrogate pair. Both become U+FFFD, as in all strings that are
+// decoded; only then are the members of objects put in order.
+func strictJSON(raw json.RawMessage) json.RawMessage {
+	if utf8.Valid(raw) && !bytes.Contains(raw, []byte(`\u`)) {
+		return raw
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber() // keeps every digit
+	var v any
+	if dec.Decode(&v) != nil {
+		return raw // not JSON: whoever encodes it says so
+	}
+	out, err := marshal(v)
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+// strictValues applies [strictJSON] to every value of a copy of m; nil becomes
+// an empty map.
+func strictValues(m map[string]json.RawMessage) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(m))
+	for key, raw := range m {
+		out[key] = strictJSON(raw)
+	}
+	return out
 }

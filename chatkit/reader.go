@@ -1,7 +1,6 @@
 package chatkit
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -122,7 +121,7 @@ func (r *reader) members(path string, raw json.RawMessage) map[string]json.RawMe
 func (f fields) data(name string) map[string]json.RawMessage {
 	m := f.object(name, false).raw
 	for key, raw := range m {
-		m[key] = plainJSON(raw)
+		m[key] = strictJSON(raw)
 	}
 	return m
 }
@@ -149,26 +148,6 @@ func (f fields) texts(name string, required bool) []string {
 		if string(raw) == "null" || json.Unmarshal(raw, &out[i]) != nil {
 			f.invalid(f.at(name)+"["+strconv.Itoa(i)+"]", "must be a string")
 		}
-	}
-	return out
-}
-
-// plainJSON returns raw as every JSON reader takes it. An escaped half of a
-// surrogate pair is legal JSON that strict readers refuse: it becomes U+FFFD, as
-// in all strings that are decoded.
-func plainJSON(raw json.RawMessage) json.RawMessage {
-	if !bytes.Contains(raw, []byte(`\u`)) {
-		return raw
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if dec.Decode(&v) != nil {
-		return raw // raw has been decoded once: it is JSON
-	}
-	out, err := marshal(v)
-	if err != nil {
-		return raw // decoded JSON always encodes
 	}
 	return out
 }

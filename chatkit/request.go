@@ -24,6 +24,7 @@ func (r Request) Streaming() bool {
 	switch r.Params.(type) {
 	case ThreadsCreate, ThreadsAddUserMessage, ThreadsRetryAfterItem:
 		return true
+	case ThreadsGetByID, ThreadsList, ItemsList, ThreadsUpdate, ThreadsDelete, ItemsFeedback:
 	}
 	return false
 }

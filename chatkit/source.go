@@ -68,7 +68,7 @@ func (s Source) MarshalJSON() ([]byte, error) {
 			InlineLabel string                     `json:"inline_label,omitempty"`
 			Interactive bool                       `json:"interactive"`
 			Data        map[string]json.RawMessage `json:"data"`
-		}{base, s.ID, s.Icon, s.Label, s.InlineLabel, s.Interactive != nil && *s.Interactive, orEmptyMap(s.Data)})
+		}{base, s.ID, s.Icon, s.Label, s.InlineLabel, s.Interactive != nil && *s.Interactive, strictValues(s.Data)})
 	}
 	return nil, fmt.Errorf("chatkit: unknown source type %q", s.Type)
 }

@@ -41,13 +41,15 @@ func (u WidgetComponentUpdated) MarshalJSON() ([]byte, error) {
 	if _, err := kindOf("widget component", u.Component); err != nil {
 		return nil, err
 	}
+	u.Component = strictJSON(u.Component)
 	return typed(u.UpdateType(), plain(u))
 }
 
 // MarshalJSON writes the type; the widget must be there.
 func (u WidgetRootUpdated) MarshalJSON() ([]byte, error) {
 	type plain WidgetRootUpdated
-	if err := checkWidget(u.Widget); err != nil {
+	var err error
+	if u.Widget, err = widget(u.Widget); err != nil {
 		return nil, err
 	}
 	return typed(u.UpdateType(), plain(u))
