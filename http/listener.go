@@ -1,0 +1,196 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+)
+
+// The limits of taking leave of a client that still sends: see [conn.Close].
+const (
+	lingerTotal = 10 * time.Second
+	lingerIdle  = time.Second
+)
+
+// deadPeer is how long a peer may leave data unacknowledged before the kernel
+// ends the connection (TCP_USER_TIMEOUT). Without it a peer that vanished
+// without a word holds its stream for some 15 minutes.
+const deadPeer = 30 * time.Second
+
+// listener bounds the connections and gives each its deadlines.
+type listener struct {
+	net.Listener
+	opts    Options
+	metrics *metrics
+	open    atomic.Int64
+	closing sync.WaitGroup // connections that linger
+
+	mu     sync.Mutex
+	silent map[*conn]struct{} // connections that have sent nothing yet, or linger
+	ended  bool
+}
+
+func newListener(ln net.Listener, o Options, m *metrics) *listener {
+	return &listener{Listener: ln, opts: o, metrics: m, silent: make(map[*conn]struct{})}
+}
+
+// Accept implements [net.Listener]. Over MaxConns a connection is told so and
+// closed.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		setUserTimeout(nc, deadPeer)
+		if l.open.Load() >= int64(l.opts.MaxConns) {
+			l.metrics.refused.Inc()
+			refuse(nc)
+			continue
+		}
+		c := &conn{Conn: nc, l: l, writeTimeout: l.opts.WriteTimeout}
+		// fasthttp sets none before the first byte of a connection.
+		if err := nc.SetReadDeadline(time.Now().Add(l.opts.ReadTimeout)); err != nil || !l.watchSilent(c) {
+			_ = nc.Close()
+			continue
+		}
+		l.open.Add(1)
+		l.metrics.connections.Inc()
+		return c, nil
+	}
+}
+
+// refuse answers a connection that is one too many without reading from it.
+func refuse(nc net.Conn) {
+	body := `{"error":{"code":"unavailable","message":"as many connections are open as may be","request_id":"` + chatkitd.NewID(chatkitd.PrefixRequest) + `"}}`
+	_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = io.WriteString(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"+body)
+	_ = nc.Close()
+}
+
+// watchSilent notes that c has not sent anything. It reports false once the
+// listener is closing.
+func (l *listener) watchSilent(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	l.silent[c] = struct{}{}
+	return true
+}
+
+func (l *listener) heard(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.silent, c)
+}
+
+// closeSilent closes the connections that no request is on.
+func (l *listener) closeSilent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for c := range l.silent {
+		_ = c.Conn.Close()
+	}
+}
+
+// wait waits for lingering connections, until ctx ends.
+func (l *listener) wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		l.closing.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// conn is one connection. fasthttp uses it from one goroutine at a time.
+type conn struct {
+	net.Conn
+	l            *listener
+	writeTimeout time.Duration
+	spoke        bool // a byte was read
+	linger       bool // answered before everything was read
+	closed       atomic.Bool
+}
+
+// Read implements [net.Conn].
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.spoke {
+		c.spoke = true
+		c.l.heard(c)
+	}
+	return n, err
+}
+
+// Write implements [net.Conn]. Each write has a deadline of its own, so that a
+// client that does not read is cut off while a stream may last for hours.
+func (c *conn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// SyscallConn implements [syscall.Conn] for the watcher of the socket.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return sc.SyscallConn()
+}
+
+// Close implements [net.Conn]. A connection that was answered in the middle of
+// a body lingers: closing it at once would make the kernel send a reset, and
+// most clients would never see the answer.
+func (c *conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.l.open.Add(-1)
+	c.l.metrics.connections.Dec()
+	c.l.heard(c)
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !c.linger || !ok || !c.l.watchSilent(c) {
+		return c.Conn.Close()
+	}
+	c.l.closing.Add(1)
+	defer c.l.closing.Done()
+	defer c.l.heard(c)
+	if half.CloseWrite() == nil {
+		c.discard()
+	}
+	return c.Conn.Close()
+}
+
+// discard reads until the client closes, pauses or has had its time.
+func (c *conn) discard() {
+	end := time.Now().Add(lingerTotal)
+	var b [4096]byte
+	for {
+		next := time.Now().Add(lingerIdle)
+		if next.After(end) {
+			next = end
+		}
+		if err := c.Conn.SetReadDeadline(next); err != nil {
+			return
+		}
+		if _, err := c.Conn.Read(b[:]); err != nil {
+			return
+		}
+	}
+}

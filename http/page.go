@@ -1,0 +1,133 @@
+package http
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// page is the web page, held in memory as it is sent.
+type page struct {
+	files map[string]*file // by path, without a leading slash
+	index *file
+}
+
+type file struct {
+	mediaType string
+	etag      string
+	immutable bool
+	plain     []byte
+	gzipped   []byte // nil when that is no gain
+}
+
+const indexFile = "index.html"
+
+// The page may load from its own origin only, and nothing may embed it.
+const contentSecurityPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+var mediaTypes = map[string]string{
+	".html":        "text/html; charset=utf-8",
+	".js":          "text/javascript; charset=utf-8",
+	".css":         "text/css; charset=utf-8",
+	".json":        "application/json",
+	".map":         "application/json",
+	".webmanifest": "application/manifest+json",
+	".svg":         "image/svg+xml",
+	".png":         "image/png",
+	".ico":         "image/x-icon",
+	".woff2":       "font/woff2",
+	".txt":         "text/plain; charset=utf-8",
+}
+
+// readPage reads a whole page. A nil fsys is an empty one.
+func readPage(fsys fs.FS) (page, error) {
+	p := page{files: make(map[string]*file)}
+	if fsys == nil {
+		return p, nil
+	}
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		raw, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		p.files[name], err = newFile(name, raw)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // dist was never built
+		return page{files: make(map[string]*file)}, nil
+	}
+	p.index = p.files[indexFile]
+	return p, err
+}
+
+func newFile(name string, raw []byte) (*file, error) {
+	sum := sha256.Sum256(raw)
+	f := &file{
+		mediaType: mediaTypes[path.Ext(name)],
+		etag:      `"` + hex.EncodeToString(sum[:12]) + `"`,
+		immutable: strings.HasPrefix(name, "assets/"),
+		plain:     raw,
+	}
+	if f.mediaType == "" {
+		f.mediaType = "application/octet-stream"
+	}
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(raw); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	if b.Len() < len(raw)*9/10 {
+		f.gzipped = b.Bytes()
+	}
+	return f, nil
+}
+
+// getIndex answers GET /, /t/{id} and /admin.
+func (s *Server) getIndex(r *request) error { return s.page.index.send(r.c) }
+
+// getFile answers GET for each file of the page.
+func (s *Server) getFile(r *request) error {
+	return s.page.files[strings.TrimPrefix(r.route, "/")].send(r.c)
+}
+
+func (f *file) send(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderContentSecurityPolicy, contentSecurityPolicy)
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set(fiber.HeaderXFrameOptions, "DENY")
+	c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	c.Set(fiber.HeaderETag, f.etag)
+	if f.immutable {
+		c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
+	} else {
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+	}
+	c.Append(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
+	if strings.Contains(c.Get(fiber.HeaderIfNoneMatch), f.etag) {
+		c.Status(fiber.StatusNotModified)
+		return nil
+	}
+	c.Set(fiber.HeaderContentType, f.mediaType)
+	body := f.plain
+	if f.gzipped != nil && c.Request().Header.HasAcceptEncoding("gzip") {
+		c.Set(fiber.HeaderContentEncoding, "gzip")
+		body = f.gzipped
+	}
+	c.Response().SetBodyRaw(body) // never written to
+	return nil
+}

@@ -1,0 +1,145 @@
+package http
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/chatkitd/chatkitd"
+)
+
+// turnSource reads a turn's stream.
+type turnSource struct {
+	turn   chatkitd.TurnStream
+	id     string
+	n      uint64           // the last frame that was sent
+	frames []chatkitd.Frame // fetched and not sent yet
+	more   <-chan struct{}
+	ended  bool // frames are the last
+}
+
+func newTurnSource(t chatkitd.TurnStream, n uint64) *turnSource {
+	return &turnSource{turn: t, id: string(t.Turn()), n: n}
+}
+
+func (s *turnSource) fill(dst []byte) (out []byte, frames int, ended bool) {
+	if len(s.frames) == 0 && !s.ended {
+		s.frames, s.ended, s.more = s.turn.After(s.n)
+	}
+	for len(s.frames) > 0 {
+		f := s.frames[0]
+		if size := len(s.id) + len(f.Data) + frameOverhead; len(dst) > 0 && len(dst)+size > cap(dst) {
+			break
+		}
+		dst = appendFrame(dst, s.id, f)
+		s.n, s.frames = f.N, s.frames[1:]
+		frames++
+	}
+	return dst, frames, s.ended && len(s.frames) == 0
+}
+
+func (s *turnSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
+	select {
+	case <-s.more:
+		return wakeReady
+	case <-tick:
+		return wakeTick
+	case <-stop:
+		return wakeStop
+	}
+}
+
+func (s *turnSource) close() { s.frames = nil }
+
+// frameOverhead is what a frame is longer by than its data and its turn's id,
+// at most.
+const frameOverhead = len("id: :18446744073709551615\ndata: \n\n")
+
+// appendFrame writes a frame as an event of SSE.
+func appendFrame(dst []byte, turn string, f chatkitd.Frame) []byte {
+	dst = append(dst, "id: "...)
+	dst = append(dst, turn...)
+	dst = append(dst, ':')
+	dst = strconv.AppendUint(dst, f.N, 10)
+	dst = append(dst, "\ndata: "...)
+	dst = append(dst, f.Data...)
+	return append(dst, "\n\n"...)
+}
+
+// startTurn starts a turn and streams it. Until it has started, every failure
+// is a plain answer.
+func (s *Server) startTurn(r *request, cmd chatkitd.TurnCommand) error {
+	st, err := s.openStream(r) // first: a turn that no one can read must not start
+	if err != nil {
+		return err
+	}
+	turn, err := s.opts.Threads.StartTurn(r.ctx, r.meta(""), cmd)
+	if err != nil {
+		st.abandon()
+		return err
+	}
+	return r.send(st, newTurnSource(turn, 0))
+}
+
+// resumeTurn handles GET /api/v1/chatkit/threads/{id}/stream: the running turn
+// from its start, or behind the event that Last-Event-ID names; 204 when none
+// runs.
+func (s *Server) resumeTurn(r *request) error {
+	id := r.c.Params("id")
+	if !chatkitd.ValidID(id) {
+		return errNoSuch("thread")
+	}
+	st, err := s.openStream(r)
+	if err != nil {
+		return err
+	}
+	turn, err := s.opts.Threads.AttachTurn(r.ctx, r.user, chatkitd.ThreadID(id))
+	if err != nil || turn == nil {
+		st.abandon()
+		if err == nil {
+			r.c.Status(fiber.StatusNoContent)
+		}
+		return err
+	}
+	return r.send(st, newTurnSource(turn, resumeAt(r.c.Get("Last-Event-ID"), turn)))
+}
+
+// resumeAt returns the number of the last frame that a client has seen of a
+// turn: 0 if it names another turn, or a frame that does not exist yet.
+func resumeAt(last string, turn chatkitd.TurnStream) uint64 {
+	id, number, _ := strings.Cut(last, ":")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || id != string(turn.Turn()) {
+		return 0
+	}
+	all, _, _ := turn.After(0)
+	if len(all) == 0 || n > all[len(all)-1].N {
+		return 0
+	}
+	return n
+}
+
+// cancelTurn handles POST /api/v1/chatkit/threads/{id}/cancel. It answers when
+// the turn has ended, also if none ran.
+func (s *Server) cancelTurn(r *request) error {
+	id := r.c.Params("id")
+	if !chatkitd.ValidID(id) {
+		return errNoSuch("thread")
+	}
+	key, err := idempotencyKey(r.c)
+	if err != nil {
+		return err
+	}
+	if _, err := s.opts.Threads.DoThread(r.ctx, r.meta(key), chatkitd.CancelTurn{Thread: chatkitd.ThreadID(id)}); err != nil {
+		return err
+	}
+	return writeJSON(r.c, fiber.StatusOK, struct{}{})
+}
+
+// errNoSuch is the error for an id that cannot be one. It is told to a caller
+// in the same words as any other CodeNotFound.
+func errNoSuch(what string) error {
+	return chatkitd.Errorf(chatkitd.CodeNotFound, "no such %s: the id is malformed", what)
+}
