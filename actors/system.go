@@ -18,8 +18,10 @@ import (
 // Options are what a [System] needs. Store, Agent and Log are required; the
 // zero value of the rest means the default.
 type Options struct {
-	Store    events.Store
-	Agent    chatkitd.Agent
+	Store events.Store
+	// Agent makes the agent that answers; its tools act through tasks. It is
+	// called once.
+	Agent    func(tasks chatkitd.Tasks) chatkitd.Agent
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 	Instance string // names this process in turn.started; default a new id
@@ -65,6 +67,7 @@ func (o *Options) defaults() {
 // [chatkitd.Threads].
 type System struct {
 	opts    Options
+	agent   chatkitd.Agent
 	users   *Host
 	threads *Host
 	metrics *metrics
@@ -103,6 +106,7 @@ func New(o Options) (*System, error) {
 	if s.metrics, err = newMetrics(s, o.Metrics); err != nil {
 		return nil, errors.Join(err, s.threads.Close(context.Background()), s.users.Close(context.Background()))
 	}
+	s.agent = o.Agent(s)
 	return s, nil
 }
 
@@ -269,7 +273,7 @@ func (s *System) startTurn(ctx context.Context, o turnOrder) (*turn, error) {
 func (s *System) turnOrder(m chatkitd.Meta, cmd chatkitd.TurnCommand) (turnOrder, error) {
 	o := turnOrder{
 		meta: m, cmd: cmd, turn: chatkitd.TurnID(chatkitd.NewID(chatkitd.PrefixTurn)),
-		model: s.opts.Agent.Model(), instance: s.opts.Instance,
+		model: s.agent.Model(), instance: s.opts.Instance,
 	}
 	var input *chatkit.UserMessageInput
 	switch cmd := cmd.(type) {

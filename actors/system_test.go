@@ -30,7 +30,7 @@ func (a agent) Run(ctx context.Context, in chatkitd.TurnInput, sink chatkitd.Tur
 
 func newSystem(t *testing.T, store events.Store, a agent, change ...func(*actors.Options)) *actors.System {
 	t.Helper()
-	o := actors.Options{Store: store, Agent: a, Log: slog.New(slog.DiscardHandler)}
+	o := actors.Options{Store: store, Agent: func(chatkitd.Tasks) chatkitd.Agent { return a }, Log: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&o)
 	}

@@ -56,7 +56,7 @@ func (t *turn) run(ctx context.Context, in chatkitd.TurnInput, s *sink) (res cha
 			err = fmt.Errorf("actors: the agent panicked: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return t.sys.opts.Agent.Run(ctx, in, s)
+	return t.sys.agent.Run(ctx, in, s)
 }
 
 // outcome is how a turn ended.

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chatkitd/chatkitd/config"
+)
+
+// The exit statuses of the program.
+const (
+	exitOK    = 0
+	exitFault = 1 // it could not be done
+	exitUsage = 2 // it was asked for wrongly
+)
+
+// cli is the command line: the settings, and one field for each command.
+type cli struct {
+	config.Config `embed:""`
+
+	Serve       serveCmd       `cmd:"" help:"Run the server."`
+	Token       tokenCmd       `cmd:"" help:"Print a token that says who a user is."`
+	Projections projectionsCmd `cmd:"" help:"Look at the read models and rebuild them."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+}
+
+// program is what a command is given besides its own flags.
+type program struct {
+	ctx    context.Context //nolint:containedctx // the life of the process, handed to one command
+	cfg    *config.Config
+	stdout io.Writer
+	stderr io.Writer
+	ready  chan<- string // told the address once it listens; nil for nobody
+}
+
+// usageError is a mistake in what was asked for.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exit is what kong's own exits become.
+type exit int
+
+// run is the program without its globals. It returns the exit status when the
+// command is done or ctx ends and everything has stopped. It sends the address
+// that a server listens on to ready, if any.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready chan<- string) (status int) {
+	var c cli
+	options := append(
+		c.Options(),
+		kong.Name("chatkitd"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+	)
+	parser, err := kong.New(&c, options...)
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	defer func() {
+		if code, ok := recover().(exit); ok {
+			status = int(code)
+		}
+	}()
+	command, err := parser.Parse(args)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "chatkitd: %v\nRun \"chatkitd --help\" for the commands and settings.\n", err)
+		return exitUsage
+	}
+	if err := c.Validate(); err != nil && command.Command() != "version" {
+		_, _ = fmt.Fprintf(stderr, "chatkitd: these settings are wrong:\n  %s\nRun \"chatkitd serve --help\" for all settings.\n",
+			strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		return exitUsage
+	}
+	err = command.Run(&program{ctx: ctx, cfg: &c.Config, stdout: stdout, stderr: stderr, ready: ready})
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, new(usageError)):
+		_, _ = fmt.Fprintf(stderr, "chatkitd: %v\n", err)
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(stderr, "chatkitd: %v\n", err)
+	return exitFault
+}
+
+const description = `The backend behind a ChatKit chat in which people manage their tasks.
+
+Examples:
+  chatkitd serve                              start on http://127.0.0.1:8000/ with data in ./data
+  OPENAI_API_KEY=… chatkitd serve             answer with a real model
+  chatkitd token --user alice --ttl 1h        print a token for the API
+  chatkitd projections list                   how far the read models are
+  chatkitd projections rebuild all            build the read models anew from the log`
+
+// version is set when a release is built.
+var version = "development"
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(p *program) error {
+	_, err := fmt.Fprintln(p.stdout, "chatkitd", version)
+	return err
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/actors"
+	"github.com/chatkitd/chatkitd/agent"
+	"github.com/chatkitd/chatkitd/agent/offline"
+	"github.com/chatkitd/chatkitd/agent/openai"
+	"github.com/chatkitd/chatkitd/config"
+	chatkitdhttp "github.com/chatkitd/chatkitd/http"
+	"github.com/chatkitd/chatkitd/http/auth"
+	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/web"
+)
+
+type serveCmd struct{}
+
+// Run serves until the program is told to stop.
+func (serveCmd) Run(p *program) error {
+	log := newLog(p.cfg, p.stderr)
+	s, err := newService(p.ctx, p.cfg, log)
+	if err != nil {
+		return err
+	}
+	return s.serve(p)
+}
+
+// service is everything that runs, in the order in which it is started.
+type service struct {
+	cfg    *config.Config
+	log    *slog.Logger
+	data   *dataFolder
+	actors *actors.System
+	auth   *auth.Verifier
+	http   *chatkitdhttp.Server
+}
+
+// newService opens and wires everything. Nothing runs yet but what answers to
+// messages.
+func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *service, err error) {
+	s := &service{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+			defer cancel()
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	secret, err := jwtSecret(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if s.auth, err = newVerifier(cfg, secret, log); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if s.data, err = openData(ctx, cfg, log, registry); err != nil {
+		return nil, err
+	}
+	model, err := newModel(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.actors, err = actors.New(actors.Options{
+		Store: s.data.store, Log: log, Metrics: registry, OnAppend: s.data.views.NoteWrite,
+		Agent: func(tasks chatkitd.Tasks) chatkitd.Agent {
+			return agent.New(agent.Options{Model: model, Tools: tools.New(tasks, s.data.views, log), Log: log})
+		},
+		MaxTurns: cfg.MaxTurns, TurnTimeout: cfg.TurnTimeout, HistoryItems: cfg.HistoryItems, MaxActors: cfg.MaxActors,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.http, err = chatkitdhttp.New(chatkitdhttp.Options{
+		Log: log, Auth: s.auth,
+		Tasks: s.actors, TaskReader: s.data.views, Threads: s.actors, ThreadReader: s.data.views,
+		Page: web.Files(), Gatherer: registry, Registerer: registry,
+		Checks: []chatkitdhttp.Check{
+			{Name: "event_store", Func: s.data.storeReady},
+			{Name: "projections", Func: func(context.Context) error { return s.data.views.Ready() }},
+			{Name: "token_keys", Func: s.auth.Ready},
+		},
+		CORSOrigins: cfg.CORSOrigins, Development: cfg.IsDevelopment(),
+		MaxStreams: cfg.MaxStreams, RateLimit: rateLimit(cfg), RateBurst: 2 * cfg.RateLimit,
+	})
+	return s, err
+}
+
+// rateLimit translates the setting, in which 0 means none.
+func rateLimit(cfg *config.Config) float64 {
+	if cfg.RateLimit == 0 {
+		return -1
+	}
+	return float64(cfg.RateLimit)
+}
+
+func newVerifier(cfg *config.Config, secret config.Secret, log *slog.Logger) (*auth.Verifier, error) {
+	return auth.New(auth.Config{
+		Secret: []byte(secret.Reveal()), PublicKeyFile: cfg.JWTPublicKeyFile, JWKSURL: cfg.JWTJWKSURL,
+		Algorithm: cfg.JWTAlgorithm, Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience,
+		Development: cfg.IsDevelopment(), Log: log,
+	})
+}
+
+func newModel(cfg *config.Config) (agent.Model, error) {
+	if cfg.AgentInUse() == config.AgentOffline {
+		return offline.New(offline.Options{Delay: cfg.OfflineDelay}), nil
+	}
+	return openai.New(openai.Options{
+		APIKey: cfg.OpenAIAPIKey.Reveal(), BaseURL: cfg.OpenAIBaseURL, Model: cfg.OpenAIModel, Models: cfg.OpenAIModels,
+		Reasoning: cfg.OpenAIReasoning != config.ReasoningOff, MaxConns: cfg.MaxTurns,
+	})
+}
+
+// serve runs until p's context ends or a part fails, and then stops everything
+// in the order of the flow.
+func (s *service) serve(p *program) error {
+	ln, err := s.http.Listen(p.ctx, s.cfg.Listen)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), s.cfg.ShutdownTimeout)
+		defer cancel()
+		return errors.Join(err, s.close(ctx))
+	}
+	// The views outlive p's context: a command that is taken late is still to be
+	// read by whoever gave it.
+	views, stopViews := context.WithCancel(context.WithoutCancel(p.ctx))
+	defer stopViews()
+	failed := make(chan error, 3) // one for each part, so that none blocks
+	var parts sync.WaitGroup
+	parts.Go(func() { failed <- s.data.views.Run(views) })
+	parts.Go(func() { s.closeCutOffTurns(p.ctx) })
+	parts.Go(func() { failed <- s.http.Serve(ln) })
+
+	s.greet(p, ln.Addr().String())
+	select {
+	case <-p.ctx.Done():
+		s.log.Info("stopping", "cause", context.Cause(p.ctx).Error())
+	case err = <-failed:
+		s.log.Error("a part failed, stopping", "err", err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	s.http.Drain() // new work is refused; streams go on and see their turns end
+	err = errors.Join(err, s.actors.Close(ctx), s.http.Shutdown(ctx))
+	stopViews()
+	parts.Wait()
+	err = errors.Join(err, s.data.close())
+	s.auth.Close()
+	s.log.Info("stopped")
+	return err
+}
+
+// closeCutOffTurns ends the turns that a crash cut off, once the read model that
+// knows them has seen the whole log.
+func (s *service) closeCutOffTurns(ctx context.Context) {
+	if err := s.data.views.CaughtUp(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("turns that were cut off are closed when their threads are next used", "err", err)
+		}
+		return
+	}
+	ids, err := s.data.views.OpenTurns(ctx)
+	if err != nil {
+		s.log.Warn("turns that were cut off are closed when their threads are next used", "err", err)
+		return
+	}
+	if len(ids) > 0 {
+		failed := s.actors.Recover(ctx, ids)
+		s.log.Info("looked for turns that were cut off", "threads", len(ids), "failed", failed)
+	}
+}
+
+// greet says where the page is.
+func (s *service) greet(p *program, addr string) {
+	s.log.Info("listening", "addr", addr, "agent", string(s.cfg.AgentInUse()), "data", s.cfg.Data)
+	what := "the offline agent (set OPENAI_API_KEY for a real model)"
+	if s.cfg.AgentInUse() == config.AgentOpenAI {
+		what = "the model " + s.cfg.OpenAIModel
+	}
+	_, _ = fmt.Fprintf(p.stdout, "\n  chatkitd is running with %s.\n  Open http://%s/\n\n", what, addr)
+	if p.ready != nil {
+		p.ready <- addr
+	}
+}
+
+// close closes what is open of a service that never served.
+func (s *service) close(ctx context.Context) error {
+	var errs []error
+	if s.actors != nil {
+		errs = append(errs, s.actors.Close(ctx))
+	}
+	if s.data != nil {
+		errs = append(errs, s.data.close())
+	}
+	if s.auth != nil {
+		s.auth.Close()
+	}
+	return errors.Join(errs...)
+}
