@@ -2,11 +2,13 @@
 package docs_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -54,11 +56,8 @@ func TestDecisionsAreListed(t *testing.T) {
 		if !strings.Contains(list, want) {
 			t.Errorf("adr/README.md does not list %s as %s", page, want)
 		}
-		if number := strings.TrimLeft(filepath.Base(page)[:4], "0"); number != m[1] {
-			t.Errorf("%s has number %s", page, m[1])
-		}
-		if want := i + 1; !strings.HasPrefix(filepath.Base(page), "000"+string(rune('0'+want))) && want < 10 {
-			t.Errorf("decision %d is missing", want)
+		if want := fmt.Sprintf("%04d-", i+1); !strings.HasPrefix(filepath.Base(page), want) || m[1] != strconv.Itoa(i+1) {
+			t.Errorf("%s with number %s comes where %s should", page, m[1], want)
 		}
 		for _, part := range []string{"## Context", "## Decision", "## Consequences"} {
 			if !strings.Contains(read(t, root, filepath.ToSlash(page)), "\n"+part+"\n") {
