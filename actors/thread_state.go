@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -97,7 +98,16 @@ func (s *threadState) touch() {
 	}
 }
 
+// itemEntry reads the id and the type of an item. [chatkit.EncodeItem] writes
+// the type first and the id after it.
 func itemEntry(raw json.RawMessage) entry {
+	if rest, ok := bytes.CutPrefix(raw, []byte(`{"type":"`)); ok {
+		if kind, rest, ok := bytes.Cut(rest, []byte(`","id":"`)); ok && plainID(kind) {
+			if id, _, ok := bytes.Cut(rest, []byte(`"`)); ok && plainID(id) {
+				return entry{id: chatkitd.ItemID(id), kind: string(kind), raw: raw}
+			}
+		}
+	}
 	var head struct {
 		ID   chatkitd.ItemID `json:"id"`
 		Type string          `json:"type"`
@@ -107,6 +117,8 @@ func itemEntry(raw json.RawMessage) entry {
 	_ = json.Unmarshal(raw, &head)
 	return entry{id: head.ID, kind: head.Type, raw: raw}
 }
+
+func plainID(b []byte) bool { return chatkitd.ValidID(string(b)) }
 
 // returned turns a call into an exchange at the end of the conversation.
 func (s *threadState) returned(ev events.ToolReturned) {

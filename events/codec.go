@@ -28,8 +28,8 @@ var coders = map[string]coder{
 	"thread.renamed.v1":        of[ThreadRenamed](),
 	"thread.status_changed.v1": of[ThreadStatusChanged](),
 	"thread.deleted.v1":        of[ThreadDeleted](),
-	"item.added.v1":            of[ItemAdded](),
-	"item.replaced.v1":         of[ItemReplaced](),
+	"item.added.v1":            ofItem(func(raw json.RawMessage) ItemAdded { return ItemAdded{raw} }),
+	"item.replaced.v1":         ofItem(func(raw json.RawMessage) ItemReplaced { return ItemReplaced{raw} }),
 	"item.removed.v1":          of[ItemRemoved](),
 	"feedback.given.v1":        of[FeedbackGiven](),
 	"turn.started.v1":          of[TurnStarted](),
@@ -63,6 +63,24 @@ func of[T Event]() coder {
 		var ev T
 		err := json.Unmarshal(data, &ev)
 		return ev, err
+	}}
+}
+
+// ofItem is of for an event whose data is {"item": …} and nothing else: its bulk
+// is looked at once, and neither copied nor decoded. The event shares data.
+func ofItem[T Event](of func(json.RawMessage) T) coder {
+	const head, tail = `{"item":`, `}`
+	return coder{reflect.TypeFor[T](), func(data []byte) (Event, error) {
+		if len(data) > len(head) && string(data[:len(head)]) == head {
+			if raw := data[len(head) : len(data)-len(tail)]; json.Valid(raw) && raw[0] == '{' && data[len(data)-1] == '}' {
+				return of(json.RawMessage(raw)), nil
+			}
+		}
+		var v struct {
+			Item json.RawMessage `json:"item"`
+		}
+		err := json.Unmarshal(data, &v)
+		return of(v.Item), err
 	}}
 }
 
