@@ -1,4 +1,5 @@
 # Everything that one does here. `make help` lists it; .ci/run does the same and more on a clean machine.
+SHELL := bash -o pipefail
 LINT  := go tool -modfile=build/tools/lint.mod golangci-lint
 TOOL  := go tool -modfile=build/tools/tools.mod
 COUNT ?= 6
