@@ -1,0 +1,403 @@
+package projections
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// tasks is the read model behind [chatkitd.TaskReader].
+type tasks struct{}
+
+func (tasks) Name() string     { return "tasks" }
+func (tasks) Version() int     { return 1 }
+func (tasks) Category() string { return events.UserPrefix }
+
+// A user is known by the position of the first task, an owner number that is
+// short in every index. Moments are nanoseconds since 1970 but for due, the
+// microseconds behind due_at, which is kept as it was given, zone and all. num is
+// the revision of task.added: the order of tasks that were added in one moment.
+func (tasks) Tables() []table {
+	return []table{
+		{"task_users", `(
+			owner INTEGER PRIMARY KEY,
+			user TEXT NOT NULL UNIQUE,
+			pending INTEGER NOT NULL,
+			completed INTEGER NOT NULL)`},
+		{"tasks", `(
+			owner INTEGER NOT NULL,
+			id TEXT NOT NULL,
+			num INTEGER NOT NULL,
+			done INTEGER NOT NULL,
+			title TEXT NOT NULL,
+			title_folded TEXT NOT NULL,
+			description TEXT NOT NULL,
+			description_folded TEXT NOT NULL,
+			priority TEXT NOT NULL,
+			tags TEXT,
+			due INTEGER,
+			due_at TEXT,
+			created INTEGER NOT NULL,
+			updated INTEGER NOT NULL,
+			completed INTEGER,
+			PRIMARY KEY (owner, id)) WITHOUT ROWID`},
+		{"task_tags", `(
+			owner INTEGER NOT NULL,
+			tag_folded TEXT NOT NULL,
+			id TEXT NOT NULL,
+			PRIMARY KEY (owner, tag_folded, id)) WITHOUT ROWID`},
+	}
+}
+
+func (tasks) Indexes() []index {
+	return []index{
+		{"tasks", "created", "(owner, done, created, num)"},
+		{"tasks", "due", "(owner, done, due, num)"},
+		{"tasks", "title", "(owner, done, title_folded, num)"},
+		{"tasks", "updated", "(owner, done, updated, num)"},
+	}
+}
+
+const (
+	tasksOwner = iota
+	tasksPutOwner
+	tasksLoad
+	tasksPut
+	tasksDelete
+	tasksTag
+	tasksUntag
+)
+
+// taskColumns are what scanTask reads.
+const taskColumns = "id, title, description, done, priority, tags, due_at, created, updated, completed"
+
+func (tasks) Statements() []string {
+	return []string{
+		tasksOwner: "SELECT owner, pending, completed FROM task_users_{g} WHERE user = ?",
+		tasksPutOwner: `INSERT INTO task_users_{g} (owner, user, pending, completed) VALUES (?, ?, ?, ?)
+			ON CONFLICT (owner) DO UPDATE SET pending = excluded.pending, completed = excluded.completed`,
+		tasksLoad: "SELECT " + taskColumns + ", num FROM tasks_{g} WHERE owner = ? AND id = ?",
+		tasksPut: `INSERT INTO tasks_{g} (owner, id, num, done, title, title_folded, description, description_folded,
+				priority, tags, due, due_at, created, updated, completed)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (owner, id) DO UPDATE SET num = excluded.num, done = excluded.done, title = excluded.title,
+				title_folded = excluded.title_folded, description = excluded.description,
+				description_folded = excluded.description_folded, priority = excluded.priority, tags = excluded.tags,
+				due = excluded.due, due_at = excluded.due_at, created = excluded.created, updated = excluded.updated,
+				completed = excluded.completed`,
+		tasksDelete: "DELETE FROM tasks_{g} WHERE owner = ? AND id = ?",
+		tasksTag:    "INSERT INTO task_tags_{g} (owner, tag_folded, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		tasksUntag:  "DELETE FROM task_tags_{g} WHERE owner = ? AND tag_folded = ? AND id = ?",
+	}
+}
+
+func (tasks) Fold(q *batch) fold {
+	return &tasksFold{q: q, owners: map[chatkitd.UserID]*ownerRow{}, tasks: map[taskKey]*taskRow{}}
+}
+
+type taskKey struct {
+	owner int64
+	id    chatkitd.TaskID
+}
+
+type ownerRow struct {
+	num                int64
+	pending, completed int
+	dirty              bool
+}
+
+type taskRow struct {
+	task  chatkitd.Task
+	num   uint64
+	there bool     // the task exists now
+	was   bool     // a row of it is stored
+	tags  []string // as stored
+	dirty bool
+}
+
+type tasksFold struct {
+	q       *batch
+	owners  map[chatkitd.UserID]*ownerRow
+	tasks   map[taskKey]*taskRow
+	changes []userChange
+}
+
+// Changes implements [publisher].
+func (f *tasksFold) Changes() []userChange { return f.changes }
+
+// Apply implements [fold].
+func (f *tasksFold) Apply(ctx context.Context, r *record) error {
+	ev, ok := r.event.(events.User)
+	if !ok {
+		if r.event == nil {
+			return nil
+		}
+		return fmt.Errorf("%s is no event of a user", r.Type)
+	}
+	owner, err := f.owner(ctx, r)
+	if err != nil {
+		return err
+	}
+	switch ev := ev.(type) {
+	case events.TaskAdded:
+		return f.added(ctx, owner, ev, r)
+	case events.TaskUpdated:
+		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+			set(&t.Title, ev.Title)
+			set(&t.Description, ev.Description)
+			set(&t.Priority, ev.Priority)
+			set(&t.Tags, ev.Tags)
+			if ev.DueAt.Set {
+				t.DueAt = nil
+				if !ev.DueAt.Null {
+					t.DueAt = &ev.DueAt.Value
+				}
+			}
+		})
+	case events.TaskCompleted:
+		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+			if at := r.at; !t.Completed {
+				t.Completed, t.Status, t.CompletedAt = true, chatkitd.TaskCompleted, &at
+			}
+		})
+	case events.TaskReopened:
+		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+			t.Completed, t.Status, t.CompletedAt = false, chatkitd.TaskPending, nil
+		})
+	case events.TaskDeleted:
+		return f.deleted(ctx, owner, ev.TaskID, r)
+	}
+	return fmt.Errorf("%T is not folded", ev)
+}
+
+func set[T any](field *T, c chatkitd.Change[T]) {
+	if c.Set {
+		*field = c.Value
+	}
+}
+
+func (f *tasksFold) owner(ctx context.Context, r *record) (*ownerRow, error) {
+	if o, ok := f.owners[r.user]; ok {
+		return o, nil
+	}
+	o := &ownerRow{}
+	found, err := f.q.row(ctx, tasksOwner, []any{string(r.user)}, []any{&o.num, &o.pending, &o.completed})
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		o.num = int64(r.Position.Commit) //nolint:gosec // a log has fewer than 2^63 bytes
+	}
+	f.owners[r.user] = o
+	return o, nil
+}
+
+func (f *tasksFold) load(ctx context.Context, o *ownerRow, id chatkitd.TaskID) (*taskRow, error) {
+	key := taskKey{o.num, id}
+	if row, ok := f.tasks[key]; ok {
+		return row, nil
+	}
+	row := &taskRow{}
+	err := scanTask(f.q.stmt(ctx, tasksLoad).QueryRowContext(ctx, o.num, string(id)), &row.task, &row.num)
+	switch {
+	case err == nil:
+		row.there, row.was, row.tags = true, true, row.task.Tags
+	case err != sql.ErrNoRows: //nolint:errorlint // database/sql returns it bare
+		return nil, stored(err)
+	}
+	f.tasks[key] = row
+	return row, nil
+}
+
+func (f *tasksFold) added(ctx context.Context, o *ownerRow, ev events.TaskAdded, r *record) error {
+	row, err := f.load(ctx, o, ev.TaskID)
+	if err != nil {
+		return err
+	}
+	if row.there {
+		return fmt.Errorf("task %s is added twice", ev.TaskID)
+	}
+	row.num, row.there, row.dirty = r.Revision, true, true
+	row.task = chatkitd.Task{
+		ID: ev.TaskID, Title: ev.Title, Description: ev.Description, Status: chatkitd.TaskPending,
+		Priority: ev.Priority, Tags: ev.Tags, DueAt: ev.DueAt, CreatedAt: r.at, UpdatedAt: r.at,
+	}
+	o.pending++
+	o.dirty = true
+	f.changed(r, &row.task)
+	return nil
+}
+
+func (f *tasksFold) change(ctx context.Context, o *ownerRow, id chatkitd.TaskID, r *record, do func(*chatkitd.Task)) error {
+	row, err := f.load(ctx, o, id)
+	if err != nil {
+		return err
+	}
+	if !row.there {
+		return fmt.Errorf("there is no task %s", id)
+	}
+	was := row.task.Completed
+	do(&row.task)
+	row.task.UpdatedAt = r.at
+	row.dirty = true
+	if row.task.Completed != was {
+		o.count(was, -1)
+		o.count(!was, +1)
+	}
+	f.changed(r, &row.task)
+	return nil
+}
+
+func (f *tasksFold) deleted(ctx context.Context, o *ownerRow, id chatkitd.TaskID, r *record) error {
+	row, err := f.load(ctx, o, id)
+	if err != nil {
+		return err
+	}
+	if !row.there {
+		return fmt.Errorf("there is no task %s", id)
+	}
+	row.there, row.dirty = false, true
+	o.count(row.task.Completed, -1)
+	if f.q.watch {
+		f.changes = append(f.changes, userChange{r.user, chatkitd.TaskChange{Position: r.Position, ID: id}})
+	}
+	return nil
+}
+
+func (o *ownerRow) count(completed bool, by int) {
+	if completed {
+		o.completed += by
+	} else {
+		o.pending += by
+	}
+	o.dirty = true
+}
+
+func (f *tasksFold) changed(r *record, t *chatkitd.Task) {
+	if !f.q.watch {
+		return
+	}
+	task := *t
+	f.changes = append(f.changes, userChange{r.user, chatkitd.TaskChange{Position: r.Position, ID: t.ID, Task: &task}})
+}
+
+// Flush implements [fold].
+func (f *tasksFold) Flush(ctx context.Context) error {
+	for user, o := range f.owners {
+		if !o.dirty {
+			continue
+		}
+		if err := f.q.exec(ctx, tasksPutOwner, o.num, string(user), o.pending, o.completed); err != nil {
+			return err
+		}
+	}
+	keys := make([]taskKey, 0, len(f.tasks))
+	for k, row := range f.tasks {
+		if row.dirty {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b taskKey) int { // neighbours lie on one page
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.id, b.id))
+	})
+	for _, k := range keys {
+		if err := f.flush(ctx, k, f.tasks[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *tasksFold) flush(ctx context.Context, k taskKey, row *taskRow) error {
+	var tags []string
+	if row.there {
+		tags = row.task.Tags
+	}
+	if !slices.Equal(tags, row.tags) {
+		for _, tag := range row.tags {
+			if err := f.q.exec(ctx, tasksUntag, k.owner, foldCase(tag), string(k.id)); err != nil {
+				return err
+			}
+		}
+		for _, tag := range tags {
+			if err := f.q.exec(ctx, tasksTag, k.owner, foldCase(tag), string(k.id)); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case row.there:
+		return f.put(ctx, k, row)
+	case row.was:
+		return f.q.exec(ctx, tasksDelete, k.owner, string(k.id))
+	}
+	return nil
+}
+
+func (f *tasksFold) put(ctx context.Context, k taskKey, row *taskRow) error {
+	t := &row.task
+	var tags, due, dueAt, completed any
+	if t.Tags != nil {
+		text, err := json.Marshal(t.Tags)
+		if err != nil {
+			return fmt.Errorf("tags of %s: %w", k.id, err)
+		}
+		tags = string(text)
+	}
+	if t.DueAt != nil {
+		due, dueAt = t.DueAt.UnixMicro(), t.DueAt.Format(time.RFC3339Nano)
+	}
+	if t.CompletedAt != nil {
+		completed = nanos(*t.CompletedAt)
+	}
+	return f.q.exec(ctx, tasksPut, k.owner, string(k.id), int64(row.num), t.Completed, //nolint:gosec // a stream has fewer than 2^63 events
+		t.Title, foldCase(t.Title), t.Description, foldCase(t.Description), string(t.Priority),
+		tags, due, dueAt, nanos(t.CreatedAt), nanos(t.UpdatedAt), completed)
+}
+
+// scanner is a row of either kind.
+type scanner interface{ Scan(dest ...any) error }
+
+// scanTask reads taskColumns and then more.
+func scanTask(row scanner, t *chatkitd.Task, more ...any) error {
+	var (
+		tags, dueAt      sql.NullString
+		created, updated int64
+		completed        sql.NullInt64
+	)
+	dest := append([]any{
+		&t.ID, &t.Title, &t.Description, &t.Completed, &t.Priority, &tags, &dueAt, &created, &updated, &completed,
+	}, more...)
+	if err := row.Scan(dest...); err != nil {
+		return err
+	}
+	t.Status = chatkitd.TaskPending
+	if t.Completed {
+		t.Status = chatkitd.TaskCompleted
+	}
+	if tags.Valid {
+		if err := json.Unmarshal([]byte(tags.String), &t.Tags); err != nil {
+			return fmt.Errorf("tags of %s: %w", t.ID, err)
+		}
+	}
+	if dueAt.Valid {
+		due, err := time.Parse(time.RFC3339Nano, dueAt.String)
+		if err != nil {
+			return fmt.Errorf("due date of %s: %w", t.ID, err)
+		}
+		t.DueAt = &due
+	}
+	t.CreatedAt, t.UpdatedAt = fromNanos(created), fromNanos(updated)
+	if completed.Valid {
+		at := fromNanos(completed.Int64)
+		t.CompletedAt = &at
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/memstore"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
+)
+
+// world is a log and a service on it.
+type world struct {
+	t       testing.TB
+	store   events.Store
+	path    string
+	options Options
+	list    []projection
+	now     time.Time // of the next event
+
+	s           *Service
+	write, read *sql.DB
+	stop        func()
+}
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, store: memstore.New(), path: filepath.Join(t.TempDir(), "readmodels.db"), list: all(), now: epoch}
+	t.Cleanup(func() {
+		w.close()
+		_ = w.store.Close()
+	})
+	return w
+}
+
+// open opens the service without running it.
+func (w *world) open() *Service {
+	w.t.Helper()
+	w.close()
+	ctx := context.Background()
+	var err error
+	if w.write, err = sqlite.Open(ctx, w.path, sqlite.Options{MaxConns: 1}); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.read, err = sqlite.Open(ctx, w.path, sqlite.Options{ReadOnly: true, MMap: 1 << 28}); err != nil {
+		w.t.Fatal(err)
+	}
+	o := w.options
+	o.Write, o.Read = w.write, w.read
+	if o.Store == nil {
+		o.Store = w.store
+	}
+	if w.s, err = open(ctx, o, w.list); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.s
+}
+
+// run opens and runs the service; close stops it.
+func (w *world) run() *Service {
+	w.t.Helper()
+	s := w.open()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}
+	return s
+}
+
+// close stops and closes the service; the log and the file stay.
+func (w *world) close() {
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
+	if w.s != nil {
+		if err := w.s.Close(); err != nil {
+			w.t.Errorf("Close: %v", err)
+		}
+		_ = w.read.Close()
+		_ = w.write.Close()
+		w.s = nil
+	}
+}
+
+// append adds events to a stream, a second apart, and returns the last position.
+func (w *world) append(stream string, evs ...events.Event) chatkitd.Position {
+	w.t.Helper()
+	var at chatkitd.Position
+	for _, ev := range evs {
+		w.now = w.now.Add(time.Second)
+		at = appendAt(w.t, w.store, stream, w.now, ev)
+	}
+	return at
+}
+
+func appendAt(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, store events.Store, stream string, at time.Time, evs ...events.Event,
+) chatkitd.Position {
+	t.Helper()
+	batch, err := events.Prepare(stream, events.Metadata{RecordedAt: at}, uuid.NewString(), evs...)
+	if err != nil {
+		t.Fatalf("prepare: %v", err)
+	}
+	done, err := store.Append(context.Background(), stream, events.Any, batch...)
+	if err != nil {
+		t.Fatalf("append: %v", err)
+	}
+	return done.Position
+}
+
+func (w *world) user(user chatkitd.UserID, evs ...events.Event) chatkitd.Position {
+	w.t.Helper()
+	return w.append(events.UserStream(user), evs...)
+}
+
+func (w *world) thread(id chatkitd.ThreadID, evs ...events.Event) chatkitd.Position {
+	w.t.Helper()
+	return w.append(events.ThreadStream(id), evs...)
+}
+
+// caughtUp waits until the service has seen the log.
+func (w *world) caughtUp() *Service {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := w.s.CaughtUp(ctx); err != nil {
+		w.t.Fatalf("CaughtUp: %v", err)
+	}
+	return w.s
+}
+
+func item(id, typ, text string) json.RawMessage {
+	raw, err := json.Marshal(map[string]any{
+		"id": id, "type": typ, "thread_id": "thr_1", "created_at": epoch, "content": text,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// dump returns every row of the tables of all projections as text, without their
+// generation.
+func (w *world) dump() string {
+	w.t.Helper()
+	var b strings.Builder
+	for _, m := range w.s.models {
+		for _, t := range m.Tables() {
+			fmt.Fprintf(&b, "# %s\n", t.name)
+			rows, err := w.read.QueryContext(context.Background(), m.view.g.sql("SELECT * FROM "+t.name+"_{g} ORDER BY 1, 2, 3"))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			columns, err := rows.Columns()
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			values := make([]any, len(columns))
+			dest := make([]any, len(columns))
+			for i := range values {
+				dest[i] = &values[i]
+			}
+			for rows.Next() {
+				if err := rows.Scan(dest...); err != nil {
+					w.t.Fatal(err)
+				}
+				fmt.Fprintln(&b, values...)
+			}
+			if err := rows.Err(); err != nil {
+				w.t.Fatal(err)
+			}
+			_ = rows.Close()
+		}
+	}
+	return b.String()
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // polls with a deadline
+	}
+}
