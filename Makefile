@@ -38,8 +38,8 @@ build: ## The program, as bin/chatkitd
 e2e: build ## A person's way through the page in Chromium, and the program killed under load
 	cd web && npm ci --no-audit --no-fund && CHATKITD_BIN=$(CURDIR)/bin/chatkitd npm run e2e
 
-conformance: build ## Everything the program sends, judged by the reference's own types (needs Python 3)
-	CHATKITD_BIN=$(CURDIR)/bin/chatkitd conformance/run.sh
+conformance: ## Everything the program sends, judged by the reference's own types (needs Python 3.11)
+	conformance/run.sh
 
 .PHONY: help run test check lint fmt bench web build e2e conformance
 .DELETE_ON_ERROR:
