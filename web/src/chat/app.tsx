@@ -1,0 +1,109 @@
+import { useEffect } from 'preact/hooks';
+import { ConnectionLine, Dialog, Toasts, TokenGate } from '../shared/dialogs';
+import { Icon } from '../shared/icons';
+import { chat } from './chats';
+import { Composer } from './composer';
+import { keys } from './keys';
+import { helpOpen, newChat, pane, showPane, type Pane } from './panes';
+import { openThread } from './router';
+import { TaskPane } from './task-pane';
+import { ThreadList } from './thread-list';
+import { current, titleOf } from './threads';
+import { Transcript } from './transcript';
+
+export function App() {
+  return (
+    <>
+      <ConnectionLine />
+      <div class="layout" data-shown={pane.value}>
+        <ThreadList />
+        <ChatPane />
+        <TaskPane />
+        <button type="button" class="scrim" aria-label="Close the list of chats" tabIndex={-1} onClick={() => showPane('chat')} />
+      </div>
+      <Tabs />
+      <Toasts />
+      <Announcer />
+      {helpOpen.value && <Help />}
+      <TokenGate />
+    </>
+  );
+}
+
+function ChatPane() {
+  const open = chat.value;
+  const title = openThread.value === '' ? 'New chat' : titleOf(current.value);
+  useEffect(() => {
+    document.title = openThread.value === '' ? 'chatkitd' : `${title} · chatkitd`;
+  }, [title]);
+  return (
+    <main class="pane chat" data-pane="chat">
+      <header class="pane-head">
+        <button type="button" class="quiet to-threads" aria-label="Chats" title="Chats" onClick={() => showPane('threads')}>
+          <Icon name="menu" />
+        </button>
+        <h1>{title}</h1>
+        <button type="button" class="quiet to-new" aria-label="New chat" title="New chat (c)" onClick={newChat}>
+          <Icon name="add" />
+        </button>
+      </header>
+      <Transcript chat={open} />
+      <Composer chat={open} />
+    </main>
+  );
+}
+
+const tabs: readonly { pane: Pane; label: string; icon: 'menu' | 'chat' | 'list' }[] = [
+  { pane: 'threads', label: 'Chats', icon: 'menu' },
+  { pane: 'chat', label: 'Chat', icon: 'chat' },
+  { pane: 'tasks', label: 'Tasks', icon: 'list' },
+];
+
+// Tabs stand at the bottom where there is room for one pane only.
+function Tabs() {
+  return (
+    <nav class="tabs" aria-label="Panes">
+      {tabs.map((tab) => (
+        <button key={tab.pane} type="button" aria-current={pane.value === tab.pane ? 'true' : undefined} onClick={() => showPane(tab.pane)}>
+          <Icon name={tab.icon} size={18} />
+          {tab.label}
+        </button>
+      ))}
+    </nav>
+  );
+}
+
+// Announcer tells a screen reader a finished answer, once, and not word by word.
+function Announcer() {
+  return (
+    <div class="offscreen" role="status" aria-live="polite" id="announcer">
+      {chat.value.announcement.value}
+    </div>
+  );
+}
+
+function Help() {
+  const close = () => (helpOpen.value = false);
+  return (
+    <Dialog label="Keys" close={close}>
+      <header class="dialog-head">
+        <h2>Keys</h2>
+        <button type="button" class="quiet" aria-label="Close" onClick={close}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <dl class="keys">
+        {keys.map(({ key, does }) => (
+          <div key={key}>
+            <dt>
+              {key.split('+').map((part) => (
+                <kbd key={part}>{part}</kbd>
+              ))}
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}

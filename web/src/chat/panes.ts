@@ -1,0 +1,24 @@
+// Which pane is seen where there is room for one, and what the keys of the page do.
+import { signal } from '@preact/signals';
+import { resetChat } from './chats';
+import { go, openThread } from './router';
+
+export type Pane = 'threads' | 'chat' | 'tasks';
+export const pane = signal<Pane>('chat');
+export const helpOpen = signal(false);
+
+export function showPane(which: Pane): void {
+  pane.value = which;
+}
+
+export function newChat(): void {
+  showPane('chat');
+  if (openThread.value === '') resetChat();
+  else go('');
+  focus('message');
+}
+
+/** Focuses an element once it is drawn. */
+export function focus(id: string): void {
+  requestAnimationFrame(() => document.getElementById(id)?.focus());
+}

@@ -1,0 +1,132 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { Icon } from '../shared/icons';
+import { memo } from '../shared/memo';
+import { maxTitle, type Task } from '../shared/tasks';
+import { dueText, type GroupName } from './grouping';
+import { patch, remove } from './tasks';
+
+interface Props {
+  task: Task;
+  group: GroupName;
+  open: (id: string) => void;
+}
+
+const priorityText = { high: 'High priority', medium: 'Medium priority', low: 'Low priority' };
+
+export const TaskRow = memo<Props>(({ task, group, open }) => {
+  const [editing, setEditing] = useState(false);
+  const title = useRef<HTMLButtonElement>(null);
+  const row = useRef<HTMLDivElement>(null);
+  const saved = !task.id.startsWith('new_');
+  const due = task.due_at && group !== 'Done' ? dueText(task.due_at, new Date(), group) : '';
+  const stop = () => {
+    setEditing(false);
+    requestAnimationFrame(() => title.current?.focus());
+  };
+  // The row goes elsewhere or away; the focus goes to the next one.
+  const leave = (selector: string, then: () => void) => {
+    const rows = [...(row.current!.closest('.scroll')?.querySelectorAll('[data-row]') ?? [])];
+    const at = rows.indexOf(row.current!);
+    const held = row.current!.contains(document.activeElement);
+    const next = (rows[at + 1] ?? rows[at - 1])?.querySelector<HTMLElement>(selector);
+    then();
+    if (held) requestAnimationFrame(() => document.activeElement === document.body && next?.focus());
+  };
+  return (
+    <div class="task" role="listitem" ref={row} data-row data-done={task.completed} data-group={group}>
+      <input
+        type="checkbox"
+        checked={task.completed}
+        disabled={!saved}
+        aria-label={`Done: ${task.title}`}
+        onChange={() => leave('input', () => void patch(task, { completed: !task.completed }))}
+      />
+      {editing ? (
+        <TitleField
+          title={task.title}
+          onDone={(value) => {
+            stop();
+            const next = value.trim();
+            if (next !== '' && next !== task.title) void patch(task, { title: next });
+          }}
+          onCancel={stop}
+        />
+      ) : (
+        <button
+          type="button"
+          class="task-title"
+          ref={title}
+          disabled={!saved}
+          title="Edit the title (F2)"
+          onClick={() => setEditing(true)}
+          onKeyDown={(e) => {
+            if (e.key === 'F2') setEditing(true);
+            else if (e.key === 'Delete') leave('.task-title', () => remove(task));
+          }}
+        >
+          {task.title}
+        </button>
+      )}
+      {!editing && (
+        <span class="task-facts">
+          {task.description && <Icon name="notes" size={13} />}
+          {task.priority && (
+            <span class="flag" data-priority={task.priority} role="img" aria-label={priorityText[task.priority]} title={priorityText[task.priority]}>
+              <Icon name="flag" size={13} />
+            </span>
+          )}
+          {(task.tags ?? []).slice(0, 2).map((tag) => (
+            <span key={tag} class="tag">
+              #{tag}
+            </span>
+          ))}
+          {(task.tags?.length ?? 0) > 2 && <span class="tag">+{task.tags!.length - 2}</span>}
+          {due && <time class="due" dateTime={task.due_at}>{due}</time>}
+        </span>
+      )}
+      <button
+        type="button"
+        id={`more-${task.id}`}
+        class="quiet more"
+        disabled={!saved}
+        aria-label={`Details of ${task.title}`}
+        title="Details"
+        onClick={() => open(task.id)}
+      >
+        <Icon name="more" />
+      </button>
+    </div>
+  );
+});
+
+function TitleField(props: { title: string; onDone: (title: string) => void; onCancel: () => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  const over = useRef(false);
+  useEffect(() => {
+    field.current!.focus();
+    field.current!.select();
+  }, []);
+  const done = () => {
+    if (over.current) return;
+    over.current = true;
+    props.onDone(field.current!.value);
+  };
+  return (
+    <input
+      ref={field}
+      class="inline-field"
+      aria-label="Title of the task"
+      defaultValue={props.title}
+      maxLength={maxTitle}
+      onBlur={done}
+      onKeyDown={(e) => {
+        if (e.key === 'Enter') done();
+        else if (e.key === 'Escape') {
+          e.preventDefault();
+          over.current = true;
+          props.onCancel();
+        }
+      }}
+    />
+  );
+}
