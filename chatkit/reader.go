@@ -147,6 +147,7 @@ func (f fields) texts(name string, required bool) []string {
 	for i, raw := range elems {
 		if string(raw) == "null" || json.Unmarshal(raw, &out[i]) != nil {
 			f.invalid(f.at(name)+"["+strconv.Itoa(i)+"]", "must be a string")
+			return out
 		}
 	}
 	return out

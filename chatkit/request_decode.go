@@ -176,6 +176,9 @@ func (f fields) input() UserMessageInput {
 	elems := in.list("content", true)
 	content := make([]UserContent, len(elems))
 	for i, raw := range elems {
+		if f.err != nil {
+			return UserMessageInput{} // one mistake is enough; there may be 100,000
+		}
 		path := in.at("content") + "[" + strconv.Itoa(i) + "]"
 		content[i] = fields{reader: f.reader, path: path, raw: f.members(path, raw)}.content()
 	}
