@@ -69,13 +69,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 			status = int(code)
 		}
 	}()
+	// Parse also calls Config.Validate, for every command.
 	command, err := parser.Parse(args)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "chatkitd: %v\nRun \"chatkitd --help\" for the commands and settings.\n", err)
-		return exitUsage
-	}
-	if err := c.Validate(); err != nil && command.Command() != "version" {
-		_, _ = fmt.Fprintf(stderr, "chatkitd: these settings are wrong:\n  %s\nRun \"chatkitd serve --help\" for all settings.\n",
+		_, _ = fmt.Fprintf(stderr, "chatkitd: %s\nRun \"chatkitd --help\" for the commands, \"chatkitd serve --help\" for the settings.\n",
 			strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return exitUsage
 	}
@@ -105,8 +102,10 @@ var version = "development"
 
 type versionCmd struct{}
 
-// Run prints the version.
-func (versionCmd) Run(p *program) error {
-	_, err := fmt.Fprintln(p.stdout, "chatkitd", version)
+// BeforeApply prints the version. It comes before the settings are looked at:
+// whoever asks for help must be able to say what runs, whatever is wrong.
+func (versionCmd) BeforeApply(app *kong.Kong) error {
+	_, err := fmt.Fprintln(app.Stdout, "chatkitd", version)
+	app.Exit(exitOK)
 	return err
 }
