@@ -114,7 +114,7 @@ func TestZeroValuesAreWrittenAsListsAndDefaults(t *testing.T) {
 	if want := `{"type":"entity","title":"E","id":"e","interactive":false,"data":{}}`; err != nil || string(entity) != want {
 		t.Errorf("\n got %s %v\nwant %s", entity, err, want)
 	}
-	thread, err := chatkit.Thread{ID: "t", CreatedAt: zoned.CreatedAt}.MarshalJSON()
+	thread, err := chatkit.Thread{ID: "t", CreatedAt: zoned.CreatedAt, Status: chatkit.Status{Reason: "none"}}.MarshalJSON()
 	if want := `{"id":"t","created_at":"2026-03-01T08:30:01Z","status":{"type":"active"},"metadata":{},"items":{"data":[],"has_more":false}}`; err != nil || string(thread) != want {
 		t.Errorf("\n got %s %v\nwant %s", thread, err, want)
 	}

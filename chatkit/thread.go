@@ -18,6 +18,14 @@ type Status struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// normal returns s with no type read as active, and no reason to be so.
+func (s Status) normal() Status {
+	if s.Type == "" || s.Type == StatusActive {
+		return Status{Type: StatusActive}
+	}
+	return s
+}
+
 // Thread is a conversation as sent to a client. Items are kept as stored JSON:
 // see [DecodeItem].
 type Thread struct {
@@ -33,10 +41,7 @@ type Thread struct {
 // MarshalJSON writes the time in UTC, and a status that was not set as active.
 func (t Thread) MarshalJSON() ([]byte, error) {
 	type plain Thread
-	t.CreatedAt = t.CreatedAt.UTC()
-	if t.Status.Type == "" {
-		t.Status.Type = StatusActive
-	}
+	t.CreatedAt, t.Status = t.CreatedAt.UTC(), t.Status.normal()
 	if err := oneOf("a thread's status", t.Status.Type, StatusActive, StatusLocked, StatusClosed); err != nil {
 		return nil, err
 	}
@@ -51,10 +56,7 @@ func (t *Thread) UnmarshalJSON(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	v.CreatedAt, v.Items.Data = v.CreatedAt.UTC(), orEmpty(v.Items.Data)
-	if v.Status.Type == "" {
-		v.Status.Type = StatusActive
-	}
+	v.CreatedAt, v.Status, v.Items.Data = v.CreatedAt.UTC(), v.Status.normal(), orEmpty(v.Items.Data)
 	*t = Thread(v)
 	return nil
 }
