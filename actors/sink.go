@@ -109,11 +109,10 @@ func (s *sink) Commit(ctx context.Context, evs ...chatkit.Event) error {
 		return err
 	}
 	for _, ev := range evs {
-		switch ev := ev.(type) {
-		case chatkit.ItemDone:
-			s.settled(ev.Item.Base().ID)
-		case chatkit.ItemRemoved:
-			s.settled(ev.ItemID)
+		if done, ok := ev.(chatkit.ItemDone); ok {
+			s.settled(done.Item.Base().ID)
+		} else if gone, ok := ev.(chatkit.ItemRemoved); ok {
+			s.settled(gone.ItemID)
 		}
 	}
 	s.publish(visible...)
@@ -132,6 +131,8 @@ func durable(ev chatkit.Event) (fact events.Thread, hidden bool, err error) {
 		return events.ItemReplaced{Item: raw}, chatkit.Hidden(ev.Item.Kind()), err
 	case chatkit.ItemRemoved:
 		return events.ItemRemoved{ItemID: chatkitd.ItemID(ev.ItemID), Reason: "tool"}, false, nil
+	case chatkit.ThreadCreated, chatkit.ThreadUpdated, chatkit.ItemAdded, chatkit.ItemUpdated, chatkit.StreamOptions,
+		chatkit.ProgressUpdate, chatkit.ClientEffect, chatkit.ErrorEvent, chatkit.Notice:
 	}
 	return nil, false, fmt.Errorf("actors: a %s is not durable", ev.EventType())
 }

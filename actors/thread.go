@@ -166,7 +166,7 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 		tn.sys.release(tn)
 		return nil, err
 	}
-	go tn.live(in)
+	go tn.live(in) //nolint:contextcheck // a turn outlives the request that started it: it has a context of its own
 	return tn, nil
 }
 

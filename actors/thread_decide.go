@@ -3,6 +3,7 @@ package actors
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/chatkitd/chatkitd"
@@ -47,7 +48,8 @@ func (s *threadState) decideTurn(o turnOrder) ([]events.Thread, error) {
 		}
 		return []events.Thread{
 			events.ThreadCreated{ThreadID: o.thread, UserID: o.meta.User, Title: titleOf(o.message), Metadata: cmd.Metadata},
-			events.ItemAdded{Item: item}, started,
+			events.ItemAdded{Item: item},
+			started,
 		}, nil
 	}
 	if err := s.checkOwner(o.meta.User); err != nil {
@@ -64,6 +66,7 @@ func (s *threadState) decideTurn(o turnOrder) ([]events.Thread, error) {
 		return nil, chatkitd.Errorf(chatkitd.CodeConflict, "%s", msg)
 	}
 	switch cmd := o.cmd.(type) {
+	case chatkitd.CreateThread: // see above
 	case chatkitd.AddUserMessage:
 		item, err := chatkit.EncodeItem(o.message)
 		if err != nil {
@@ -152,10 +155,13 @@ func titleOf(m chatkit.UserMessage) string {
 		b.WriteString(part.Text)
 		b.WriteByte(' ')
 	}
-	title := cleanLine(b.String())
-	runes := []rune(title)
+	runes := []rune(cleanLine(b.String()))
+	if len(runes) == 0 {
+		return ""
+	}
+	runes[0] = unicode.ToUpper(runes[0])
 	if len(runes) <= titleLength {
-		return title
+		return string(runes)
 	}
 	cut := string(runes[:titleLength])
 	if i := strings.LastIndexByte(cut, ' '); i > titleLength/2 {

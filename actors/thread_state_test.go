@@ -80,7 +80,7 @@ func TestThreadDecideTurn(t *testing.T) {
 		wantCode chatkitd.Code
 	}{
 		{"create", nil, "alice", chatkitd.CreateThread{}, []events.Thread{
-			events.ThreadCreated{ThreadID: "thr_1", UserID: "alice", Title: "hello there"}, added, started,
+			events.ThreadCreated{ThreadID: "thr_1", UserID: "alice", Title: "Hello there"}, added, started,
 		}, ""},
 		{"create twice", conversation(0), "alice", chatkitd.CreateThread{}, nil, chatkitd.CodeConflict},
 		{"message", conversation(1), "alice", chatkitd.AddUserMessage{}, []events.Thread{added, started}, ""},
@@ -95,8 +95,10 @@ func TestThreadDecideTurn(t *testing.T) {
 			events.ItemRemoved{ItemID: "a2", Reason: "retried"}, retried,
 		}, ""},
 		{"retry an early one", conversation(2), "alice", chatkitd.RetryAfterItem{Item: "u1"}, []events.Thread{
-			events.ItemRemoved{ItemID: "a1", Reason: "retried"}, events.ItemRemoved{ItemID: "u2", Reason: "retried"},
-			events.ItemRemoved{ItemID: "a2", Reason: "retried"}, retried,
+			events.ItemRemoved{ItemID: "a1", Reason: "retried"},
+			events.ItemRemoved{ItemID: "u2", Reason: "retried"},
+			events.ItemRemoved{ItemID: "a2", Reason: "retried"},
+			retried,
 		}, ""},
 		{"retry an answer", conversation(1), "alice", chatkitd.RetryAfterItem{Item: "a1"}, nil, chatkitd.CodeInvalid},
 		{"retry an unknown item", conversation(1), "alice", chatkitd.RetryAfterItem{Item: "u7"}, nil, chatkitd.CodeNotFound},
@@ -134,8 +136,12 @@ func TestThreadDecide(t *testing.T) {
 		{"delete", conversation(1), chatkitd.DeleteThread{}, []events.Thread{events.ThreadDeleted{}}, ""},
 		{"delete twice", append(conversation(1), events.ThreadDeleted{}), chatkitd.DeleteThread{}, nil, chatkitd.CodeNotFound},
 		{"delete while a turn runs", append(conversation(1), events.TurnStarted{TurnID: "trn_2"}), chatkitd.DeleteThread{}, nil, chatkitd.CodeBusy},
-		{"feedback", conversation(1), chatkitd.GiveFeedback{Items: []chatkitd.ItemID{"a1"}, Kind: "positive"},
-			[]events.Thread{events.FeedbackGiven{ItemIDs: []chatkitd.ItemID{"a1"}, Kind: "positive"}}, ""},
+		{
+			"feedback", conversation(1),
+			chatkitd.GiveFeedback{Items: []chatkitd.ItemID{"a1"}, Kind: "positive"},
+			[]events.Thread{events.FeedbackGiven{ItemIDs: []chatkitd.ItemID{"a1"}, Kind: "positive"}},
+			"",
+		},
 		{"feedback on an unknown item", conversation(1), chatkitd.GiveFeedback{Items: []chatkitd.ItemID{"a1", "zz"}, Kind: "positive"}, nil, chatkitd.CodeNotFound},
 		{"feedback of no kind", conversation(1), chatkitd.GiveFeedback{Items: []chatkitd.ItemID{"a1"}, Kind: "meh"}, nil, chatkitd.CodeInvalid},
 		{"feedback on nothing", conversation(1), chatkitd.GiveFeedback{Kind: "positive"}, nil, chatkitd.CodeInvalid},
@@ -208,9 +214,9 @@ func TestThreadHistory(t *testing.T) {
 func TestTitleOf(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"Add buy milk", "Add buy milk"},
-		{"  a\n\nb ", "a b"},
+		{"  a\n\nb ", "A b"},
 		{"Plan the whole trip to Rome with Anna and Peter in the spring, please", "Plan the whole trip to Rome with Anna and Peter in the…"},
-		{strings.Repeat("x", 80), strings.Repeat("x", 60) + "…"},
+		{strings.Repeat("x", 80), "X" + strings.Repeat("x", 59) + "…"},
 		{strings.Repeat("世", 80), strings.Repeat("世", 60) + "…"},
 	}
 	for _, tt := range tests {

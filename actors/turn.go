@@ -61,11 +61,10 @@ func (t *turn) run(ctx context.Context, in chatkitd.TurnInput, s *sink) (res cha
 
 // outcome is how a turn ended.
 type outcome struct {
-	result  chatkitd.TurnResult
-	err     error  // the cause for the log, nil when completed
-	reason  string // for the event and the client
-	kind    outcomeKind
-	timeout bool
+	kind   outcomeKind
+	result chatkitd.TurnResult
+	err    error  // the cause for the log, nil when completed
+	reason string // for the event and the client
 }
 
 type outcomeKind string

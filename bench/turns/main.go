@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -39,7 +38,8 @@ func main() {
 	flag.StringVar(&o.binary, "binary", "", "the program; empty builds it")
 	flag.Parse()
 	if err := o.run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, "turns:", err)
+		os.Exit(1)
 	}
 }
 
