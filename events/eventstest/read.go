@@ -182,7 +182,10 @@ func testReadAndAppend(t *testing.T, s events.Store) {
 			break
 		}
 	}
-	for range s.ReadAll(t.Context(), events.AllRead{}) {
+	for _, err := range s.ReadAll(t.Context(), events.AllRead{}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if got := Append(t, s, "test-1", events.At(5), Events(1)...); got.Revision != 6 {

@@ -19,7 +19,7 @@ const (
 
 // A request waits in the queue for the writer.
 type request struct {
-	ctx      context.Context //nolint:containedctx // the request's own: the writer skips one whose caller has gone
+	ctx      context.Context // the caller's: the writer skips a request whose caller has gone
 	op       operation
 	stream   string
 	expected events.Revision

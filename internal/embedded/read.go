@@ -14,7 +14,7 @@ func (s *Store) ReadStream(ctx context.Context, name string, o events.StreamRead
 	return func(yield func(events.Recorded, error) bool) {
 		at := int64(math.MaxInt64)
 		if !o.FromEnd || !o.Backwards {
-			at = int64(min(o.From, math.MaxInt64)) //nolint:gosec // bounded
+			at = int64(min(o.From, math.MaxInt64))
 		}
 		left := o.Limit
 		rows := firstRows
@@ -40,7 +40,7 @@ func (s *Store) ReadStream(ctx context.Context, name string, o events.StreamRead
 			if left -= len(page); left == 0 || !more {
 				return
 			}
-			at = int64(page[len(page)-1].Revision) //nolint:gosec // came from an int64
+			at = int64(page[len(page)-1].Revision)
 			if o.Backwards {
 				at--
 			} else {
@@ -118,11 +118,11 @@ func (r *reader) lastRevision(id int64) (int64, error) {
 // ReadAll implements [events.Store].
 func (s *Store) ReadAll(ctx context.Context, o events.AllRead) iter.Seq2[events.Recorded, error] {
 	return func(yield func(events.Recorded, error) bool) {
-		at := int64(min(o.After.Commit, math.MaxInt64)) //nolint:gosec // bounded
+		at := int64(min(o.After.Commit, math.MaxInt64))
 		if o.Backwards {
 			at = math.MaxInt64
 			if !o.Before.IsZero() {
-				at = int64(min(o.Before.Commit, math.MaxInt64)) //nolint:gosec // bounded
+				at = int64(min(o.Before.Commit, math.MaxInt64))
 			}
 		}
 		left := o.Limit

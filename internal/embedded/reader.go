@@ -201,7 +201,7 @@ func (r *reader) record(s *sqlite.Stmt, name, typ string) (events.Recorded, erro
 		}
 	}
 	return events.Recorded{
-		Stream: name, Revision: uint64(rev), Position: position(pos), //nolint:gosec // not negative
+		Stream: name, Revision: uint64(rev), Position: position(pos),
 		ID: id, Type: typ, Time: time.UnixMicro(ts).UTC(), Data: data, Meta: meta,
 	}, nil
 }

@@ -114,7 +114,7 @@ func checksum(pos, stream, rev, ts int64, id uuid.UUID, typ string, data, meta [
 	var b [128]byte
 	h := b[:0]
 	for _, n := range [...]int64{pos, stream, rev, ts, int64(len(typ)), int64(len(data))} {
-		u := uint64(n) //nolint:gosec // any bijection will do
+		u := uint64(n)
 		h = append(h, byte(u), byte(u>>8), byte(u>>16), byte(u>>24), byte(u>>32), byte(u>>40), byte(u>>48), byte(u>>56))
 	}
 	h = append(h, id[:]...)

@@ -183,13 +183,9 @@ func (s *Store) Head(ctx context.Context) (chatkitd.Position, error) {
 	if s.writer != nil {
 		return position(s.tail.at()), nil
 	}
-	r, err := s.acquire(ctx)
-	if err != nil {
-		return chatkitd.Position{}, err
-	}
-	defer s.release(r)
-	head, err := r.head()
-	return position(head), s.explain(err)
+	var head int64
+	err := s.with(ctx, func(r *reader) (err error) { head, err = r.head(); return err })
+	return position(head), err
 }
 
 // Close implements [events.Store]. It may be called more than once.
@@ -239,6 +235,6 @@ func (s *Store) explain(err error) error {
 }
 
 func position(n int64) chatkitd.Position {
-	u := uint64(n) //nolint:gosec // positions begin at 1
+	u := uint64(n)
 	return chatkitd.Position{Commit: u, Prepare: u}
 }

@@ -20,7 +20,7 @@ func (st *stream) actual() events.Revision {
 	if st.last < st.first {
 		return events.NoStream
 	}
-	return events.At(uint64(st.last)) //nolint:gosec // not negative here
+	return events.At(uint64(st.last))
 }
 
 // stream returns what the file knows of a name, out of memory where it can.
@@ -110,8 +110,8 @@ func (w *writer) repeated(st *stream, r *request, conflict bool) (events.Appende
 	n := int64(len(r.evs))
 	var from int64
 	switch rev, exact := r.expected.Exact(); {
-	case exact && conflict && rev < uint64(st.last): //nolint:gosec // not negative
-		from = int64(rev) + 1 //nolint:gosec // below st.last
+	case exact && conflict && rev < uint64(st.last):
+		from = int64(rev) + 1
 	case r.expected == events.NoStream && conflict:
 		from = st.first
 	case r.expected == events.Any, r.expected == events.Exists:
@@ -151,5 +151,5 @@ func (w *writer) sameIDs(st *stream, from int64, evs []events.New) (events.Appen
 		}
 		pos = w.ids.Int(1)
 	}
-	return events.Appended{Revision: uint64(from) + uint64(len(evs)) - 1, Position: position(pos)}, true, nil //nolint:gosec // not negative
+	return events.Appended{Revision: uint64(from) + uint64(len(evs)) - 1, Position: position(pos)}, true, nil
 }

@@ -34,7 +34,7 @@ func (s *Store) Subscribe(ctx context.Context, after chatkitd.Position, f events
 		return nil, fmt.Errorf("%w: position %s, the last event is at %s", ErrAhead, after, head)
 	}
 	s.tail.follow(1)
-	return &subscription{s: s, filter: f, after: int64(after.Commit), done: make(chan struct{})}, nil //nolint:gosec // at most head
+	return &subscription{s: s, filter: f, after: int64(after.Commit), done: make(chan struct{})}, nil
 }
 
 type subscription struct {
@@ -58,7 +58,7 @@ func (b *subscription) Next(ctx context.Context) (events.Batch, error) {
 		batch, wait, err := b.look(ctx)
 		switch {
 		case err == nil && wait == nil:
-			b.after, b.caughtUp = int64(batch.Position.Commit), batch.CaughtUp //nolint:gosec // came from an int64
+			b.after, b.caughtUp = int64(batch.Position.Commit), batch.CaughtUp
 			return batch, nil
 		case err != nil && !errors.Is(err, events.ErrUnavailable):
 			return events.Batch{}, err

@@ -196,12 +196,12 @@ func (w *writer) insertEvents(st *stream, r *request, keep bool) (answer, error)
 		w.head, st.last = pos, rev
 		if keep {
 			w.recs = append(w.recs, events.Recorded{
-				Stream: st.name, Revision: uint64(rev), Position: position(pos), //nolint:gosec // not negative
+				Stream: st.name, Revision: uint64(rev), Position: position(pos),
 				ID: e.ID, Type: e.Type, Time: now, Data: bytes.Clone(e.Data), Meta: bytes.Clone(e.Meta),
 			})
 		}
 	}
-	return answer{last: events.Appended{Revision: uint64(st.last), Position: position(w.head)}}, nil //nolint:gosec // not negative
+	return answer{last: events.Appended{Revision: uint64(st.last), Position: position(w.head)}}, nil
 }
 
 // ready makes the connection and the caches good again after a failure.

@@ -95,22 +95,22 @@ func (s *Stmt) free() {
 
 // BindInt binds an integer to the i-th parameter, counted from 1.
 func (s *Stmt) BindInt(i int, v int64) {
-	s.check(lib.Xsqlite3_bind_int64(s.c.tls, s.p, int32(i), v)) //nolint:gosec // at most SQLITE_MAX_VARIABLE_NUMBER
+	s.check(lib.Xsqlite3_bind_int64(s.c.tls, s.p, int32(i), v))
 }
 
 // BindText binds UTF-8 text to the i-th parameter. It copies b.
 func (s *Stmt) BindText(i int, b []byte) {
-	s.check(lib.Xsqlite3_bind_text(s.c.tls, s.p, int32(i), s.hold(len(b), func(dst []byte) { copy(dst, b) }), int32(len(b)), 0)) //nolint:gosec // far below 2 GiB
+	s.check(lib.Xsqlite3_bind_text(s.c.tls, s.p, int32(i), s.hold(len(b), func(dst []byte) { copy(dst, b) }), int32(len(b)), 0))
 }
 
 // BindString binds UTF-8 text to the i-th parameter.
 func (s *Stmt) BindString(i int, v string) {
-	s.check(lib.Xsqlite3_bind_text(s.c.tls, s.p, int32(i), s.hold(len(v), func(dst []byte) { copy(dst, v) }), int32(len(v)), 0)) //nolint:gosec // far below 2 GiB
+	s.check(lib.Xsqlite3_bind_text(s.c.tls, s.p, int32(i), s.hold(len(v), func(dst []byte) { copy(dst, v) }), int32(len(v)), 0))
 }
 
 // BindBlob binds bytes to the i-th parameter. It copies b.
 func (s *Stmt) BindBlob(i int, b []byte) {
-	s.check(lib.Xsqlite3_bind_blob(s.c.tls, s.p, int32(i), s.hold(len(b), func(dst []byte) { copy(dst, b) }), int32(len(b)), 0)) //nolint:gosec // far below 2 GiB
+	s.check(lib.Xsqlite3_bind_blob(s.c.tls, s.p, int32(i), s.hold(len(b), func(dst []byte) { copy(dst, b) }), int32(len(b)), 0))
 }
 
 func (s *Stmt) check(rc int32) {
@@ -127,13 +127,13 @@ func (s *Stmt) hold(n int, fill func(dst []byte)) uintptr {
 			s.full = append(s.full, s.block)
 		}
 		s.used, s.size = 0, max(4096, 2*s.size, 2*n)
-		if s.block = lib.Xsqlite3_malloc(s.c.tls, int32(s.size)); s.block == 0 { //nolint:gosec // far below 2 GiB
+		if s.block = lib.Xsqlite3_malloc(s.c.tls, int32(s.size)); s.block == 0 {
 			s.size = 0
 			s.fail = errNoMemory
 			return 0
 		}
 	}
-	p := s.block + uintptr(s.used) //nolint:gosec // not negative
+	p := s.block + uintptr(s.used)
 	if n > 0 {
 		fill(libc.GoBytes(p, n))
 	}
@@ -143,14 +143,14 @@ func (s *Stmt) hold(n int, fill func(dst []byte)) uintptr {
 
 // Int returns the integer in the i-th column of the row, counted from 0.
 func (s *Stmt) Int(i int) int64 {
-	return lib.Xsqlite3_column_int64(s.c.tls, s.p, int32(i)) //nolint:gosec // few columns
+	return lib.Xsqlite3_column_int64(s.c.tls, s.p, int32(i))
 }
 
 // Raw returns the text or bytes in the i-th column of the row. They belong to
 // SQLite and are gone with the next Step or Reset.
 func (s *Stmt) Raw(i int) []byte {
-	p := lib.Xsqlite3_column_blob(s.c.tls, s.p, int32(i))       //nolint:gosec // few columns
-	n := int(lib.Xsqlite3_column_bytes(s.c.tls, s.p, int32(i))) //nolint:gosec // few columns
+	p := lib.Xsqlite3_column_blob(s.c.tls, s.p, int32(i))
+	n := int(lib.Xsqlite3_column_bytes(s.c.tls, s.p, int32(i)))
 	if p == 0 || n == 0 {
 		return nil
 	}
@@ -159,10 +159,10 @@ func (s *Stmt) Raw(i int) []byte {
 
 // Text returns the i-th column of the row as a string of its own.
 func (s *Stmt) Text(i int) string {
-	return libc.GoString(lib.Xsqlite3_column_text(s.c.tls, s.p, int32(i))) //nolint:gosec // few columns
+	return libc.GoString(lib.Xsqlite3_column_text(s.c.tls, s.p, int32(i)))
 }
 
 // IsNull reports whether the i-th column of the row is NULL.
 func (s *Stmt) IsNull(i int) bool {
-	return lib.Xsqlite3_column_type(s.c.tls, s.p, int32(i)) == lib.SQLITE_NULL //nolint:gosec // few columns
+	return lib.Xsqlite3_column_type(s.c.tls, s.p, int32(i)) == lib.SQLITE_NULL
 }
