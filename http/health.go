@@ -100,7 +100,7 @@ func (s *Server) checkAll() map[string]checkResult {
 			if err != nil {
 				res.Status = statusDown
 			}
-			s.noteCheck(check.Name, err)
+			s.noteCheck(ctx, check.Name, err)
 			mu.Lock()
 			defer mu.Unlock()
 			results[check.Name] = res
@@ -111,7 +111,7 @@ func (s *Server) checkAll() map[string]checkResult {
 }
 
 // noteCheck logs a part that fails or is well again, once each.
-func (s *Server) noteCheck(name string, err error) {
+func (s *Server) noteCheck(ctx context.Context, name string, err error) {
 	h := &s.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -123,8 +123,8 @@ func (s *Server) noteCheck(name string, err error) {
 	}
 	h.failing[name] = err != nil
 	if err != nil {
-		s.log.LogAttrs(context.Background(), slog.LevelError, "check failed", slog.String("check", name), slog.Any("error", err))
+		s.log.LogAttrs(ctx, slog.LevelError, "check failed", slog.String("check", name), slog.Any("error", err))
 		return
 	}
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "check passed again", slog.String("check", name))
+	s.log.LogAttrs(ctx, slog.LevelInfo, "check passed again", slog.String("check", name))
 }

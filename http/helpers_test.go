@@ -98,10 +98,11 @@ func (f *fake) Items(_ context.Context, u chatkitd.UserID, id chatkitd.ThreadID,
 type turn struct {
 	id chatkitd.TurnID
 
-	mu     sync.Mutex
-	frames []chatkitd.Frame
-	ended  bool
-	more   chan struct{}
+	mu      sync.Mutex
+	frames  []chatkitd.Frame
+	dropped uint64 // frames that were before them
+	ended   bool
+	more    chan struct{}
 }
 
 func newTurn(id chatkitd.TurnID, data ...string) *turn {
@@ -114,10 +115,18 @@ func (t *turn) emit(data ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, d := range data {
-		t.frames = append(t.frames, chatkitd.Frame{N: uint64(len(t.frames) + 1), Data: []byte(d)})
+		t.frames = append(t.frames, chatkitd.Frame{N: t.dropped + uint64(len(t.frames)) + 1, Data: []byte(d)})
 	}
 	close(t.more)
 	t.more = make(chan struct{})
+}
+
+// forget drops what was sent, as a bounded buffer does; the numbers go on.
+func (t *turn) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dropped += uint64(len(t.frames))
+	t.frames = nil
 }
 
 func (t *turn) end() {
@@ -132,7 +141,8 @@ func (t *turn) Turn() chatkitd.TurnID { return t.id }
 func (t *turn) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.frames[n:len(t.frames):len(t.frames)], t.ended, t.more
+	from := max(n, t.dropped) - t.dropped
+	return t.frames[from:len(t.frames):len(t.frames)], t.ended, t.more
 }
 
 // server is a running server.
@@ -141,6 +151,7 @@ type server struct {
 	addr     string
 	base     string
 	registry *prometheus.Registry
+	auth     *auth.Verifier
 }
 
 var secret = []byte("a secret of exactly 32 characters")
@@ -185,7 +196,7 @@ func start(tb testing.TB, f *fake, change ...func(*chatkitdhttp.Options)) *serve
 			tb.Errorf("serve: %v", err)
 		}
 	})
-	return &server{Server: s, addr: ln.Addr().String(), base: "http://" + ln.Addr().String(), registry: reg}
+	return &server{Server: s, addr: ln.Addr().String(), base: "http://" + ln.Addr().String(), registry: reg, auth: v}
 }
 
 func (s *server) client(tb testing.TB, user string) *apitest.Client {
@@ -246,4 +257,20 @@ func eventually(tb testing.TB, what string, ok func() bool) time.Duration {
 		<-tick.C
 	}
 	return time.Since(start)
+}
+
+// ended returns a turn that has sent data and ended.
+func ended(data ...string) *turn {
+	t := newTurn("trn_1", data...)
+	t.end()
+	return t
+}
+
+// create is the body of a threads.create.
+func create(text string) map[string]any {
+	return map[string]any{"type": "threads.create", "params": map[string]any{"input": input(text)}}
+}
+
+func input(text string) map[string]any {
+	return map[string]any{"content": []any{map[string]any{"type": "input_text", "text": text}}, "attachments": []any{}, "inference_options": map[string]any{}}
 }

@@ -186,7 +186,7 @@ func (c *conn) discard() {
 		if next.After(end) {
 			next = end
 		}
-		if err := c.Conn.SetReadDeadline(next); err != nil {
+		if err := c.SetReadDeadline(next); err != nil {
 			return
 		}
 		if _, err := c.Conn.Read(b[:]); err != nil {

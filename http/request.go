@@ -53,14 +53,11 @@ func (s *Server) serve(c *fiber.Ctx) error {
 	c.Locals(requestKey{}, r)
 	c.Set(fiber.HeaderXRequestID, r.id)
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	status := fiber.StatusOK
 	if err := s.guarded(r); err != nil {
-		status = s.fail(r, err)
-	} else {
-		status = c.Response().StatusCode()
+		s.fail(r, err)
 	}
 	if r.stream == nil { // a stream is told of when it ends
-		s.done(r.record, status)
+		s.done(r.record, c.Response().StatusCode())
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners []*listener
+	stopped   bool
 }
 
 // New returns a server that does not listen yet, or all mistakes of o.
@@ -96,7 +97,7 @@ func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) 
 func (s *Server) Serve(ln net.Listener) error {
 	l := newListener(ln, s.opts, s.metrics)
 	s.mu.Lock()
-	if s.draining.Load() {
+	if s.stopped {
 		s.mu.Unlock()
 		return ln.Close()
 	}
@@ -116,8 +117,9 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // Shutdown drains, ends every stream, stops listening and waits for the open
 // requests until ctx ends; then it cancels them and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
 	s.Drain()
+	s.mu.Lock()
+	s.stopped = true
 	listeners := s.listeners
 	s.mu.Unlock()
 

@@ -51,7 +51,7 @@ func watch(c net.Conn, gone func()) (stop func()) {
 		// The function runs whenever the socket may have become readable.
 		err := raw.Read(func(fd uintptr) bool {
 			n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			if err == unix.EAGAIN || err == unix.EINTR { //nolint:errorlint // an errno of the kernel
+			if err == unix.EAGAIN || err == unix.EINTR {
 				return false
 			}
 			left = err != nil || n == 0 // a browser that stops often resets instead of closing

@@ -50,7 +50,12 @@ func (s *Server) followTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	src, err := s.watchTasks(r, st.ctx, after)
+	late := context.AfterFunc(r.ctx, func() { st.cancel(context.DeadlineExceeded) })
+	src, err := s.watchTasks(st.ctx, r, after)
+	if !late() && err == nil {
+		src.close()
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
 		st.abandon()
 		return err
@@ -60,7 +65,7 @@ func (s *Server) followTasks(r *request) error {
 
 // watchTasks opens the source of a live list. ctx is the life of the stream; to
 // begin it has the time of a request.
-func (s *Server) watchTasks(r *request, ctx context.Context, after chatkitd.Position) (*taskSource, error) { //nolint:revive // ctx is not the request's
+func (s *Server) watchTasks(ctx context.Context, r *request, after chatkitd.Position) (*taskSource, error) {
 	w, err := s.opts.TaskReader.WatchTasks(ctx, r.user, after)
 	if err != nil {
 		return nil, err
@@ -70,7 +75,7 @@ func (s *Server) watchTasks(r *request, ctx context.Context, after chatkitd.Posi
 		return src, nil
 	}
 	at := src.skip()
-	page, err := s.snapshot(r.ctx, r.user)
+	page, err := s.snapshot(r.ctx, r.user) //nolint:contextcheck // of the request: the stream may last for hours, its beginning not
 	if err == nil {
 		src.queue, err = appendEvent(nil, eventSnapshot, at, page)
 	}
@@ -88,8 +93,11 @@ func (s *Server) snapshot(ctx context.Context, user chatkitd.UserID) (chatkitd.T
 	const tries = 5
 	for try := 1; ; try++ {
 		page, err := s.readTasks(ctx, user)
-		if chatkitd.CodeOf(err) != chatkitd.CodeInvalid || try == tries {
+		switch {
+		case chatkitd.CodeOf(err) != chatkitd.CodeInvalid:
 			return page, err
+		case try == tries:
+			return page, chatkitd.Errorf(chatkitd.CodeUnavailable, "the list changes faster than it can be read").Because(err)
 		}
 	}
 }

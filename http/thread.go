@@ -39,6 +39,9 @@ func (s *Server) chatkit(r *request) error {
 		}
 		return s.startTurn(r, chatkitd.RetryAfterItem{Thread: chatkitd.ThreadID(p.ThreadID), Item: chatkitd.ItemID(p.ItemID), Timezone: zone})
 	case chatkit.ThreadsList:
+		if err := checkAfter(p.After); err != nil {
+			return err
+		}
 		page, err := s.opts.ThreadReader.Threads(r.ctx, r.user, chatkitd.PageQuery{Limit: p.Limit, Order: p.Order, After: p.After})
 		return answer(r, page, err)
 	case chatkit.ThreadsGetByID:
@@ -46,6 +49,9 @@ func (s *Server) chatkit(r *request) error {
 	case chatkit.ItemsList:
 		if !chatkitd.ValidID(p.ThreadID) {
 			return errNoSuch("thread")
+		}
+		if err := checkAfter(p.After); err != nil {
+			return err
 		}
 		page, err := s.opts.ThreadReader.Items(r.ctx, r.user, chatkitd.ThreadID(p.ThreadID), chatkitd.PageQuery{Limit: p.Limit, Order: p.Order, After: p.After})
 		return answer(r, page, err)
@@ -87,6 +93,13 @@ func (s *Server) doThread(r *request, cmd chatkitd.ThreadCommand) error {
 	}
 	_, err := s.opts.Threads.DoThread(r.ctx, r.meta(""), cmd)
 	return err
+}
+
+func checkAfter(id string) error {
+	if id != "" && !chatkitd.ValidID(id) {
+		return invalid("params.after must be the id of the last element of the page before")
+	}
+	return nil
 }
 
 func answer(r *request, v any, err error) error {

@@ -27,7 +27,7 @@ var errNoKeys = errors.New("no key of the JWKS is known")
 
 // keySource is where verification keys come from.
 type keySource interface {
-	keyfunc(ctx context.Context) jwt.Keyfunc
+	lookup(ctx context.Context) jwt.Keyfunc
 	ready(ctx context.Context) error
 	close()
 }
@@ -54,7 +54,7 @@ func orDefault(s, def string) string {
 // staticKey is one key that never changes.
 type staticKey struct{ key any }
 
-func (k staticKey) keyfunc(context.Context) jwt.Keyfunc {
+func (k staticKey) lookup(context.Context) jwt.Keyfunc {
 	return func(*jwt.Token) (any, error) { return k.key, nil }
 }
 func (staticKey) ready(context.Context) error { return nil }
@@ -167,7 +167,7 @@ func openJWKS(cfg Config) (*jwks, error) {
 	return &jwks{keys: keys, cancel: cancel}, nil
 }
 
-func (j *jwks) keyfunc(ctx context.Context) jwt.Keyfunc {
+func (j *jwks) lookup(ctx context.Context) jwt.Keyfunc {
 	find := j.keys.KeyfuncCtx(ctx)
 	return func(t *jwt.Token) (any, error) {
 		key, err := find(t)

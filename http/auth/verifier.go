@@ -127,7 +127,7 @@ func (v *Verifier) Verify(ctx context.Context, authorization string) (Identity, 
 
 func (v *Verifier) parse(ctx context.Context, token string) (Identity, time.Time, error) {
 	var c tokenClaims
-	parsed, err := v.parser.ParseWithClaims(token, &c, v.keys.keyfunc(ctx))
+	parsed, err := v.parser.ParseWithClaims(token, &c, v.keys.lookup(ctx))
 	if err != nil {
 		return Identity{}, time.Time{}, v.refusal(parsed, err)
 	}
@@ -148,7 +148,7 @@ func (v *Verifier) refusal(t *jwt.Token, err error) error {
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "tokens cannot be verified right now").Because(err)
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return refuse("the token is malformed").Because(err)
-	case t != nil && t.Method != nil && t.Method.Alg() != v.alg:
+	case t != nil && t.Header["alg"] != v.alg:
 		return refuse("the token is not signed with %s", v.alg).Because(err)
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
 		return refuse("the token is not valid").Because(err)
