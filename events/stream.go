@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/chatkitd/chatkitd"
@@ -66,25 +67,26 @@ func escape(s string) string {
 	return b.String()
 }
 
+// unescape undoes escape and refuses what escape does not write, so that one id
+// has one name.
 func unescape(s string) (string, bool) {
-	if !strings.Contains(s, "%") {
-		return s, true
-	}
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
+		if plain(s[i]) {
 			b.WriteByte(s[i])
 			continue
 		}
-		if i+2 >= len(s) {
+		if s[i] != '%' || i+2 >= len(s) {
 			return "", false
 		}
-		var c byte
-		if _, err := fmt.Sscanf(s[i+1:i+3], "%02X", &c); err != nil {
+		c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+		if err != nil {
 			return "", false
 		}
-		b.WriteByte(c)
+		b.WriteByte(byte(c))
 		i += 2
 	}
-	return b.String(), true
+	id := b.String()
+	return id, escape(id) == s
 }
