@@ -1,6 +1,6 @@
 """A scripted stand-in for OpenAI's Responses API.
 
-What it answers is chosen by a word in the newest message of the user, see
+What it answers is chosen by a word in the newest message of the user: see
 SCENARIOS. It keeps every request, so that what the server sent can be checked.
 """
 
@@ -263,9 +263,15 @@ def stream(body: Event, number: int) -> Iterator[Event]:
     """Yields the events that answer one request."""
     given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
     newest = max((n for n, item in enumerate(given) if item.get("role") == "user"), default=-1)
-    words = text_of(given[newest]).lower() if newest >= 0 else ""
     outputs = sum(item.get("type") == "function_call_output" for item in given[newest + 1:])
-    scenario = next((run for word, run in SCENARIOS.items() if word in words), plain)
+    scenario = plain
+    for item in given[newest::-1]:  # behind the message there may be notes on it
+        if item.get("role") != "user":
+            break
+        words = text_of(item).lower()
+        if chosen := next((run for word, run in SCENARIOS.items() if word in words), None):
+            scenario = chosen
+            break
     script = Script(body["model"], number)
     yield from script.open()
     last = ""

@@ -31,7 +31,10 @@ class Turn:
             if self.error:
                 self.fault(f"{frame.type} after an error")
             self.types.append(frame.type)
-            self.follow(frame.event)
+            try:
+                self.follow(frame.event)
+            except (KeyError, TypeError) as err:
+                self.fault(f"{frame.type} cannot be followed: {err!r} in {frame.text}")
         for item_id, item in self.live.items():
             self.fault(f"{item['type']} {item_id} was added and never done or removed")
 
@@ -115,7 +118,7 @@ class Turn:
         if kind == "added":
             if index != len(content):
                 self.fault(f"part {index} was added to {len(content)} parts")
-            content.append(update["content"])
+            content.append(copy.deepcopy(update["content"]))
             return
         if index >= len(content):
             self.fault(f"{update['type']} of part {index}, which was not added")

@@ -204,7 +204,8 @@ def what_the_model_was_given(report: Report, fake: Fake) -> None:
         report.equal("the six tools are offered", sorted(names), [
             "add_task", "complete_task", "delete_task", "find_task_by_name", "list_tasks", "update_task",
         ])
-        report.check("no tool takes a user", all("user" not in json.dumps(tool["parameters"]) for tool in body["tools"]))
+        taken = {name for tool in body["tools"] for name in property_names(tool.get("parameters"))}
+        report.check("no tool takes a user", not {n for n in taken if "user" in n or "owner" in n}, str(sorted(taken)))
         calls = [i["call_id"] for i in body["input"] if i.get("type") == "function_call"]
         outputs = [i["call_id"] for i in body["input"] if i.get("type") == "function_call_output"]
         report.equal("calls and outputs come in pairs", sorted(calls), sorted(outputs))
@@ -213,6 +214,15 @@ def what_the_model_was_given(report: Report, fake: Fake) -> None:
     report.check("the history has the earlier answer", any("Both tasks are on your list." in s for s in said), str(said))
     report.check("the history has the earlier calls", any(i.get("type") == "function_call" for i in last), str(last)[:2000])
     report.check("a tag is given as @text", "@Anna" in text)
+
+
+def property_names(schema: Any) -> set[str]:
+    """All names of fields that a JSON schema has, at any depth."""
+    if isinstance(schema, list):
+        return {name for part in schema for name in property_names(part)}
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", {})) | {name for part in schema.values() for name in property_names(part)}
 
 
 def stopping(client: Client, fake: Fake) -> None:
