@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from datetime import datetime
 from typing import Any
 
 from client import Frame, Stream
@@ -17,7 +19,8 @@ class Turn:
     by the stream, by id, in the order in which they became so.
     """
 
-    def __init__(self, s: Stream) -> None:
+    def __init__(self, s: Stream, live: bool = True) -> None:
+        self.recorded = not live  # a recording: its times are not those of now
         self.faults: list[str] = []
         self.live: dict[str, Item] = {}  # added and not done
         self.done: dict[str, Item] = {}
@@ -88,6 +91,9 @@ class Turn:
         if item["id"] in self.done:
             self.fault(f"{item['id']} was done twice")
         self.same_thread(item)
+        age = time.time() - datetime.fromisoformat(item["created_at"]).timestamp()
+        if not self.recorded and not -5 <= age <= 300:
+            self.fault(f"{item['id']} was made {age:.0f} seconds ago")
         grown = self.live.pop(item["id"], None)
         if grown and grown["type"] != item["type"]:
             self.fault(f"{item['id']} was added as {grown['type']} and done as {item['type']}")

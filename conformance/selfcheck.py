@@ -53,7 +53,7 @@ GOOD: list[dict[str, Any]] = [
 
 def judge(events: list[dict[str, Any]], first: int = 1, step: int = 1) -> list[str]:
     frames = [Frame(f"trn_1:{first + n * step}", json.dumps(e), e) for n, e in enumerate(events)]
-    found = Turn(Stream(200, {}, frames)).faults
+    found = Turn(Stream(200, {}, frames), live=False).faults
     for frame in frames:
         found += reference.faults(frame.event)
         if problem := reference.disagreement(reference.EVENT, frame.text):
@@ -117,6 +117,8 @@ def run(report: Report) -> None:
     report.start("the judge")
     report.equal("a good stream passes", judge(GOOD), [])
     report.equal("a stream that is resumed passes", judge(GOOD, first=7), [])
+    old = Turn(Stream(200, {}, [Frame("trn_1:1", "", GOOD[4])])).faults
+    report.check("a time that is not now is noticed", any("seconds ago" in fault for fault in old), str(old))
     report.check("a gap in the numbers is noticed", bool(judge(GOOD, step=2)))
     for what, spoil in SPOILED.items():
         events = copy.deepcopy(GOOD)
