@@ -69,6 +69,7 @@ def run(client: Client, thread: str) -> None:
     ask("a message of spaces", "threads.add_user_message", {"thread_id": thread, "input": message(" \n\t")})
     ask("a message without parts", "threads.create", {"input": message("", content=[])})
     ask("a message of 100 kB", "threads.create", {"input": message("x" * 100_000)})
+    ask("an attachment that nobody uploaded", "threads.create", {"input": message("plain", attachments=["atc_1"])})
     ask("no title", "threads.update", {"thread_id": thread})
     ask("an empty title", "threads.update", {"thread_id": thread, "title": " "})
     ask("a title of 10 kB", "threads.update", {"thread_id": thread, "title": "x" * 10_000})
