@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,6 +17,24 @@ const (
 	corsExposed    = "X-Request-Id, X-Chatkitd-Position, Location, Retry-After"
 	maxEchoed      = 1024 // bytes of requested headers that are echoed
 )
+
+// checkHost refuses, in development, requests to names that anyone can own. A
+// page under such a name that is made to lead to this machine (DNS rebinding)
+// would be of the server's own origin, and development tokens can be guessed.
+func (s *Server) checkHost(c *fiber.Ctx) error {
+	if !s.opts.Development {
+		return nil
+	}
+	host := string(c.Request().Host())
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if net.ParseIP(host) != nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") {
+		return nil
+	}
+	return chatkitd.Errorf(chatkitd.CodeForbidden, "in development the server answers to localhost, to addresses and to names without a dot only")
+}
 
 // cors sets the headers of CORS, also for answers that turn out to be errors or
 // streams. It answers every OPTIONS, and refuses a change that a page of a

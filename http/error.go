@@ -77,6 +77,9 @@ func (s *Server) fail(r *request, err error) int {
 			r.c.Set(fiber.HeaderRetryAfter, "1")
 		}
 	}
+	if s.draining.Load() {
+		r.c.Response().SetConnectionClose() // the next request shall find another server
+	}
 	r.c.Set(fiber.HeaderCacheControl, "no-store")
 	if werr := writeJSON(r.c, status, errorBody{errorDetail{code, message, r.id}}); werr != nil {
 		r.c.Status(status)

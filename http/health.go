@@ -2,7 +2,9 @@ package http
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -95,7 +97,7 @@ func (s *Server) checkAll() map[string]checkResult {
 	for _, check := range s.health.checks {
 		wg.Go(func() {
 			start := time.Now()
-			err := check.Func(ctx)
+			err := check.run(ctx)
 			res := checkResult{Status: statusOK, Optional: check.Optional, DurationMS: time.Since(start).Milliseconds()}
 			if err != nil {
 				res.Status = statusDown
@@ -108,6 +110,16 @@ func (s *Server) checkAll() map[string]checkResult {
 	}
 	wg.Wait()
 	return results
+}
+
+// run asks the part; a panic is its failure.
+func (c Check) run(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return c.Func(ctx)
 }
 
 // noteCheck logs a part that fails or is well again, once each.

@@ -112,6 +112,16 @@ func TestDrain(t *testing.T) {
 	if resp.Status != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("got %d %v", resp.Status, resp.Header)
 	}
+	eventually(t, "the connection is closed", func() bool { return s.metric(t, "chatkitd_http_connections", "") == 0 })
+}
+
+func TestCheckThatPanicsFails(t *testing.T) {
+	s := start(t, &fake{}, func(o *chatkitdhttp.Options) {
+		o.Checks = []chatkitdhttp.Check{{Name: "store", Func: func(context.Context) error { panic("oh no") }}}
+	})
+	if got := s.client(t, "").Do(t, "GET", "/health/ready", nil); got.Status != 503 {
+		t.Errorf("got %d %s", got.Status, got.Body)
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -1,10 +1,13 @@
 package http_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -220,6 +223,21 @@ func (s *server) dial(tb testing.TB) net.Conn {
 		tb.Fatal(err)
 	}
 	return c
+}
+
+// raw sends bytes on a connection of their own and returns the answer.
+func (s *server) raw(tb testing.TB, request string) *http.Response {
+	tb.Helper()
+	conn := s.dial(tb)
+	if _, err := io.WriteString(conn, request); err != nil {
+		tb.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp
 }
 
 // metric returns the sum of a metric over all its labels that contain label.

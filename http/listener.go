@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -30,7 +29,8 @@ type listener struct {
 	opts    Options
 	metrics *metrics
 	open    atomic.Int64
-	closing sync.WaitGroup // connections that linger
+
+	lingering sync.WaitGroup
 
 	mu     sync.Mutex
 	silent map[*conn]struct{} // connections that have sent nothing yet, or linger
@@ -93,7 +93,8 @@ func (l *listener) heard(c *conn) {
 	delete(l.silent, c)
 }
 
-// closeSilent closes the connections that no request is on.
+// closeSilent closes the connections that no request is on and lets none linger
+// any more.
 func (l *listener) closeSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,17 +104,24 @@ func (l *listener) closeSilent() {
 	}
 }
 
-// wait waits for lingering connections, until ctx ends.
-func (l *listener) wait(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		l.closing.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
+// wait waits for the connections that lingered when closeSilent was called.
+func (l *listener) wait() { l.lingering.Wait() }
+
+// startLinger notes that c is about to linger, unless the listener is closing.
+func (l *listener) startLinger(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
 	}
+	l.silent[c] = struct{}{}
+	l.lingering.Add(1)
+	return true
+}
+
+func (l *listener) endLinger(c *conn) {
+	l.heard(c)
+	l.lingering.Done()
 }
 
 // conn is one connection. fasthttp uses it from one goroutine at a time.
@@ -165,12 +173,10 @@ func (c *conn) Close() error {
 	c.l.metrics.connections.Dec()
 	c.l.heard(c)
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !c.linger || !ok || !c.l.watchSilent(c) {
+	if !c.linger || !ok || !c.l.startLinger(c) {
 		return c.Conn.Close()
 	}
-	c.l.closing.Add(1)
-	defer c.l.closing.Done()
-	defer c.l.heard(c)
+	defer c.l.endLinger(c)
 	if half.CloseWrite() == nil {
 		c.discard()
 	}

@@ -60,7 +60,7 @@ type Options struct {
 type Check struct {
 	Name string // snake_case, shown to everyone
 	// Func returns why the part is not well; the log shows it, callers never
-	// see it. It has 2 s.
+	// see it. It must return when ctx ends, which is after 2 s.
 	Func func(ctx context.Context) error
 	// Optional: when it fails the service is degraded, and still ready.
 	Optional bool

@@ -69,6 +69,9 @@ func (s *Server) guarded(r *request) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
+	if err := s.checkHost(r.c); err != nil {
+		return err
+	}
 	if answered, err := s.cors(r); answered || err != nil {
 		return err
 	}

@@ -292,6 +292,23 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+func TestHostInDevelopment(t *testing.T) {
+	f := &fake{task: func(chatkitd.UserID, chatkitd.TaskID) (chatkitd.Task, error) { return chatkitd.Task{}, nil }}
+	production := start(t, f)
+	development := start(t, f, func(o *chatkitdhttp.Options) { o.Development = true })
+	for host, want := range map[string]int{
+		"localhost:8000": 200, "localhost": 200, "127.0.0.1:8000": 200, "192.168.1.7:8000": 200, "[::1]:8000": 200, "chatkitd:8000": 200, "app.localhost:3000": 200,
+		"evil.example:8000": 403, "evil.example": 403, "localhost.evil.example": 403, "127.0.0.1.nip.io:8000": 403,
+	} {
+		request := "GET /api/v1/tasks/tsk_1 HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: Bearer test-token-alice\r\nConnection: close\r\n\r\n"
+		for s, want := range map[*server]int{development: want, production: 200} {
+			if got := s.raw(t, request); got.StatusCode != want {
+				t.Errorf("%s: got %d, want %d", host, got.StatusCode, want)
+			}
+		}
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	_, err := chatkitdhttp.New(chatkitdhttp.Options{CORSOrigins: []string{"*", "https://app.example/"}})
 	if err == nil {

@@ -132,7 +132,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("http: shut down: %w", err)
 	}
 	for _, l := range listeners {
-		l.wait(ctx)
+		l.wait()
 	}
 	return nil
 }

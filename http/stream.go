@@ -119,13 +119,13 @@ func (st *stream) Read(p []byte) (n int, err error) {
 		if st.ctx.Err() != nil {
 			return 0, st.over()
 		}
-		out, frames, ended := st.source.fill(p[:0])
+		out, frames, ended := st.source.fill(p[:0:len(p)])
 		st.ended = ended
 		st.srv.metrics.frames.Add(float64(frames))
 		switch {
 		case len(out) > 0:
 			st.rest = out
-			if cap(out) == cap(p) { // still p itself
+			if cap(out) == len(p) { // still p itself
 				st.rest = nil
 				st.sent = true
 				st.beat.Reset(st.srv.opts.Heartbeat)

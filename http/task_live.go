@@ -50,10 +50,13 @@ func (s *Server) followTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	late := context.AfterFunc(r.ctx, func() { st.cancel(context.DeadlineExceeded) })
+	// The watch lives as long as the stream; to begin it has a request's time.
+	inTime := context.AfterFunc(r.ctx, func() { st.cancel(context.DeadlineExceeded) })
 	src, err := s.watchTasks(st.ctx, r, after)
-	if !late() && err == nil {
-		src.close()
+	if !inTime() {
+		if err == nil {
+			src.close()
+		}
 		err = context.DeadlineExceeded
 	}
 	if err != nil {
