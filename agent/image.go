@@ -16,6 +16,9 @@ type image struct {
 
 func (t *turn) image(ev *Event) error {
 	if len(ev.Image) > maxImage {
+		if ev.Kind == ImagePartial {
+			return nil // a preview
+		}
 		return tooLarge("an image of more than %d bytes", maxImage)
 	}
 	i := slices.IndexFunc(t.images, func(im *image) bool { return im.output == ev.Output })

@@ -14,7 +14,7 @@ const (
 	maxParts       = 100
 	maxText        = 1 << 20 // bytes of one message
 	maxAnnotations = 500
-	maxImage       = 8 << 20 // bytes of an image's URL
+	maxImage       = 2 << 20 // bytes of an image's URL
 )
 
 // message is an assistant's message that is not done.
@@ -26,6 +26,7 @@ type message struct {
 }
 
 type part struct {
+	key         int // the model's index; ours is dense, for not all of its parts are shown
 	open        bool
 	text        strings.Builder
 	annotations []chatkit.Annotation
@@ -39,11 +40,11 @@ func (p *part) content() chatkit.OutputText {
 func (t *turn) event(ev *Event) error {
 	switch ev.Kind {
 	case TextDelta:
-		m, p, err := t.part(ev)
+		m, i, err := t.part(ev)
 		if err != nil {
 			return err
 		}
-		return t.grow(m, p, ev.Part, ev.Text)
+		return t.grow(m, i, ev.Text)
 	case MessageStarted:
 		_, err := t.message(ev.Output)
 		return err
@@ -82,24 +83,29 @@ func (t *turn) message(output int) (*message, error) {
 	return m, nil
 }
 
-// part returns the part that an event is about, or opens it.
-func (t *turn) part(ev *Event) (*message, *part, error) {
+// part returns the part that an event is about, and its index, or opens it.
+func (t *turn) part(ev *Event) (*message, int, error) {
 	m, err := t.message(ev.Output)
 	if err != nil {
-		return nil, nil, err
+		return nil, 0, err
 	}
-	if ev.Part < 0 || ev.Part >= maxParts {
-		return nil, nil, tooLarge("a message of more than %d parts", maxParts)
+	for i, p := range m.parts {
+		if p.key == ev.Part {
+			return m, i, nil
+		}
 	}
-	for len(m.parts) <= ev.Part {
-		t.sink.Emit(chatkit.ItemUpdated{ItemID: m.base.ID, Update: chatkit.ContentPartAdded{ContentIndex: len(m.parts)}})
-		m.parts = append(m.parts, &part{open: true})
+	i := len(m.parts)
+	if i == maxParts {
+		return nil, 0, tooLarge("a message of more than %d parts", maxParts)
 	}
-	return m, m.parts[ev.Part], nil
+	t.sink.Emit(chatkit.ItemUpdated{ItemID: m.base.ID, Update: chatkit.ContentPartAdded{ContentIndex: i}})
+	m.parts = append(m.parts, &part{key: ev.Part, open: true})
+	return m, i, nil
 }
 
-func (t *turn) grow(m *message, p *part, index int, text string) error {
-	if text == "" {
+func (t *turn) grow(m *message, index int, text string) error {
+	p := m.parts[index]
+	if text == "" || !p.open {
 		return nil
 	}
 	if m.size += len(text); m.size > maxText {
@@ -113,12 +119,13 @@ func (t *turn) grow(m *message, p *part, index int, text string) error {
 // textDone closes a part. The provider's whole text is what counts: it may send
 // no deltas, or fewer.
 func (t *turn) textDone(ev *Event) error {
-	m, p, err := t.part(ev)
-	if err != nil || !p.open {
+	m, i, err := t.part(ev)
+	if err != nil || !m.parts[i].open {
 		return err
 	}
+	p := m.parts[i]
 	if rest, more := strings.CutPrefix(ev.Text, p.text.String()); more {
-		if err := t.grow(m, p, ev.Part, rest); err != nil {
+		if err := t.grow(m, i, rest); err != nil {
 			return err
 		}
 	} else if ev.Text != "" {
@@ -128,7 +135,7 @@ func (t *turn) textDone(ev *Event) error {
 		p.text.Reset()
 		p.text.WriteString(ev.Text)
 	}
-	t.closePart(m, ev.Part)
+	t.closePart(m, i)
 	return nil
 }
 
@@ -177,10 +184,11 @@ func (t *turn) finishItems() error {
 // annotate adds a citation to a part, under a running index of our own: one
 // that cannot be shown is dropped and leaves no gap.
 func (t *turn) annotate(ev *Event) error {
-	m, p, err := t.part(ev)
+	m, i, err := t.part(ev)
 	if err != nil {
 		return err
 	}
+	p := m.parts[i]
 	src, ok := source(ev.Annotation)
 	if !ok || len(p.annotations) >= maxAnnotations {
 		return nil
@@ -188,7 +196,7 @@ func (t *turn) annotate(ev *Event) error {
 	index := max(ev.Annotation.Index, 0)
 	a := chatkit.Annotation{Source: src, Index: &index}
 	t.sink.Emit(chatkit.ItemUpdated{ItemID: m.base.ID, Update: chatkit.AnnotationAdded{
-		ContentIndex: ev.Part, AnnotationIndex: len(p.annotations), Annotation: a,
+		ContentIndex: i, AnnotationIndex: len(p.annotations), Annotation: a,
 	}})
 	p.annotations = append(p.annotations, a)
 	return nil
