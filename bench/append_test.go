@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/chatkitd/chatkitd/events"
 	"github.com/chatkitd/chatkitd/internal/embedded"
 )
@@ -84,7 +82,7 @@ func (r *rawFile) run() {
 		}
 		_, err := r.f.Write(buf)
 		if err == nil {
-			err = unix.Fdatasync(int(r.f.Fd()))
+			err = datasync(r.f)
 		}
 		for _, q := range batch {
 			q.answer <- err

@@ -136,7 +136,8 @@ type Store interface {
 	// Append adds evs (at least one) to a stream, all or none, durably before it
 	// returns. The same ids at the same expected revision again return the first
 	// result. It returns a *WrongRevisionError, ErrTooLarge, ErrStreamDeleted,
-	// ErrUnavailable or ErrClosed.
+	// ErrUnavailable or ErrClosed. The bytes of evs belong to the caller again when
+	// it returns, unless the context ended: then they must not be changed any more.
 	Append(ctx context.Context, stream string, expected Revision, evs ...New) (Appended, error)
 	// ReadStream yields the events of a stream. A missing stream yields
 	// ErrStreamNotFound, one with a tombstone ErrStreamDeleted.

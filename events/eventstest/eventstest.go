@@ -24,8 +24,12 @@ func Run(t *testing.T, open func(t *testing.T) events.Store) {
 		name  string
 		tests []contract
 	}{
-		{"append", appendTests}, {"retry", retryTests}, {"read", readTests},
-		{"delete", deleteTests}, {"subscribe", subscribeTests}, {"concurrent", concurrentTests},
+		{"append", appendTests},
+		{"retry", retryTests},
+		{"read", readTests},
+		{"delete", deleteTests},
+		{"subscribe", subscribeTests},
+		{"concurrent", concurrentTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.tests {

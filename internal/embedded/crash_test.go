@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,13 +29,17 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	switch {
+	var err error
+	switch ctx := context.Background(); {
 	case os.Getenv(envCrashDir) != "":
-		appendForEver(os.Getenv(envCrashDir))
+		err = appendForEver(ctx, os.Getenv(envCrashDir), os.Stdout)
 	case os.Getenv(envHoldDir) != "":
-		hold(os.Getenv(envHoldDir))
+		err = hold(ctx, os.Getenv(envHoldDir), os.Stdin, os.Stdout)
 	default:
-		os.Exit(m.Run())
+		m.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
 	}
 }
 
@@ -61,18 +66,14 @@ type ack struct {
 
 // appendForEver appends with 64 writers until it is killed, and prints every
 // acknowledgement after it came.
-func appendForEver(dir string) {
-	fail := func(err error) {
-		fmt.Fprintln(os.Stderr, "child:", err)
-		os.Exit(1)
-	}
-	ctx := context.Background()
+func appendForEver(ctx context.Context, dir string, out io.Writer) error {
 	s, err := embedded.Open(ctx, embedded.Options{Dir: dir})
 	if err != nil {
-		fail(err)
+		return err
 	}
-	var mu sync.Mutex // a line is one write: the pipe holds nothing that is half printed for long
+	var mu sync.Mutex // guards out
 	var wg sync.WaitGroup
+	errs := make(chan error, 64)
 	for w := range 64 {
 		wg.Go(func() {
 			stream := fmt.Sprintf("test-%d-%d", os.Getpid(), w)
@@ -81,16 +82,22 @@ func appendForEver(dir string) {
 				evs := eventstest.Events(1 + w%3)
 				last, err := s.Append(ctx, stream, expected, evs...)
 				if err != nil {
-					fail(err)
+					errs <- err
+					return
 				}
 				expected = events.At(last.Revision)
 				mu.Lock()
-				fmt.Printf("%s %s %d %s\n", evs[len(evs)-1].ID, stream, last.Revision, last.Position)
+				_, err = fmt.Fprintf(out, "%s %s %d %s\n", evs[len(evs)-1].ID, stream, last.Revision, last.Position)
 				mu.Unlock()
+				if err != nil {
+					errs <- err
+					return
+				}
 			}
 		})
 	}
 	wg.Wait()
+	return <-errs
 }
 
 func TestKilledAtRandomLosesNothing(t *testing.T) {
@@ -139,7 +146,7 @@ func killedChild(t *testing.T, dir string) []ack {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil { // the line that was cut off is not an acknowledgement we got
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 			break

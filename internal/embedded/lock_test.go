@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,21 +18,21 @@ import (
 
 // hold opens a store, says so, appends one event for every line that it reads, and
 // goes on until its input ends.
-func hold(dir string) {
-	ctx := context.Background()
+func hold(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 	s, err := embedded.Open(ctx, embedded.Options{Dir: dir})
 	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+		return err
 	}
-	fmt.Println("open")
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+	if _, err := fmt.Fprintln(out, "open"); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); {
 		last, err := s.Append(ctx, "test-1", events.Any, eventstest.Events(1)...)
-		fmt.Println(last.Revision, err)
+		if _, err := fmt.Fprintln(out, last.Revision, err); err != nil {
+			return err
+		}
 	}
-	if err := s.Close(); err != nil {
-		os.Exit(1)
-	}
+	return s.Close()
 }
 
 func TestSecondProcess(t *testing.T) {

@@ -1,6 +1,10 @@
 package embedded
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics of a store. The names are part of the operating manual.
 type metrics struct {
@@ -11,6 +15,9 @@ type metrics struct {
 	batch   prometheus.Histogram
 	commit  prometheus.Histogram
 	failed  prometheus.Counter
+
+	registerer prometheus.Registerer
+	registered []prometheus.Collector
 }
 
 // results are the values of the label "result".
@@ -48,6 +55,7 @@ func newMetrics(r prometheus.Registerer, depth, bytes func() float64) (*metrics,
 	if r == nil {
 		return m, nil
 	}
+	m.registerer = r
 	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "chatkitd_embedded_queue_appends", Help: "Appends that wait for the writer.",
 	}, depth)
@@ -56,8 +64,18 @@ func newMetrics(r prometheus.Registerer, depth, bytes func() float64) (*metrics,
 	}, bytes)
 	for _, c := range []prometheus.Collector{m.appends, m.events, m.latency, m.batch, m.commit, m.failed, queue, waiting} {
 		if err := r.Register(c); err != nil {
-			return nil, err
+			m.unregister()
+			return nil, fmt.Errorf("register the metrics of the event store: %w", err)
 		}
+		m.registered = append(m.registered, c)
 	}
 	return m, nil
+}
+
+// unregister lets another store of this process register its own.
+func (m *metrics) unregister() {
+	for _, c := range m.registered {
+		m.registerer.Unregister(c)
+	}
+	m.registered = nil
 }

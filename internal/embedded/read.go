@@ -164,7 +164,11 @@ func (s *Store) logPage(ctx context.Context, at int64, backwards bool, limit, wa
 		}
 		stmt.BindInt(1, at)
 		stmt.BindInt(2, int64(limit))
-		page = make([]events.Recorded, 0, min(limit, max(want, 64)))
+		room := limit
+		if len(f.StreamPrefixes) > 0 || len(f.Types) > 0 {
+			room = min(limit, 64)
+		}
+		page = make([]events.Recorded, 0, room)
 		var scanned int
 		scanned, last, err = r.rows(stmt, f, func(rec events.Recorded) bool {
 			page = append(page, rec)

@@ -138,14 +138,15 @@ func (s *Store) openForWriting(ctx context.Context) (err error) {
 		return err
 	}
 	w := newWriter(s)
-	if err := w.connect(ctx); err != nil {
-		return s.explain(err)
-	}
 	defer func() {
 		if err != nil {
+			s.metrics.unregister()
 			err = errors.Join(err, w.close())
 		}
 	}()
+	if err := w.connect(ctx); err != nil {
+		return s.explain(err)
+	}
 	if err := prepareSchema(w.conn, false); err != nil {
 		return s.explain(err)
 	}
@@ -206,6 +207,7 @@ func (s *Store) Close() error {
 	errs := []error{s.closeReaders()}
 	if s.writer != nil {
 		errs = append(errs, s.writer.close(), s.lock.Close())
+		s.metrics.unregister()
 	}
 	s.err = errors.Join(errs...)
 	close(s.closed)
