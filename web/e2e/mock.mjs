@@ -28,6 +28,7 @@ export async function startMock(options = {}) {
     scripts: [],
     validTokens: undefined, // a Set where only these are good
     hold: undefined, // while a promise: answers to queries wait for it
+    halt: undefined, // {word, until}: answers wait for the promise before that word
     users: new Map(),
     sockets: new Set(),
     requests: [],
@@ -291,7 +292,8 @@ async function run(mock, user, thread, question, res, created, retried) {
     const part = { type: 'output_text', text: '', annotations: [] };
     item.content.push(part);
     send({ type: 'thread.item.updated', item_id: item.id, update: { type: 'assistant_message.content_part.added', content_index: 0, content: { ...part } } });
-    for (const word of script.text.match(/\s*\S+|\s+$/g) ?? []) {
+    for (const [n, word] of (script.text.match(/\s*\S+|\s+$/g) ?? []).entries()) {
+      if (mock.halt?.word === n) await mock.halt.until;
       if (await pause(mock.delay)) break;
       part.text += word;
       send({ type: 'thread.item.updated', item_id: item.id, update: { type: 'assistant_message.content_part.text_delta', content_index: 0, delta: word } });

@@ -15,12 +15,13 @@ export function App() {
   return (
     <>
       <ConnectionLine />
-      <div class="layout" data-shown={pane.value}>
+      <main class="layout" data-shown={pane.value}>
+        <h1 class="offscreen">chatkitd</h1>
         <ThreadList />
         <ChatPane />
         <TaskPane />
         <button type="button" class="scrim" aria-label="Close the list of chats" tabIndex={-1} onClick={() => showPane('chat')} />
-      </div>
+      </main>
       <Tabs />
       <Toasts />
       <Announcer />
@@ -37,19 +38,19 @@ function ChatPane() {
     document.title = openThread.value === '' ? 'chatkitd' : `${title} · chatkitd`;
   }, [title]);
   return (
-    <main class="pane chat" data-pane="chat">
+    <section class="pane chat" aria-label="Conversation" data-pane="chat">
       <header class="pane-head">
         <button type="button" class="quiet to-threads" aria-label="Chats" title="Chats" onClick={() => showPane('threads')}>
           <Icon name="menu" />
         </button>
-        <h1>{title}</h1>
+        <h2>{title}</h2>
         <button type="button" class="quiet to-new" aria-label="New chat" title="New chat (c)" onClick={newChat}>
           <Icon name="add" />
         </button>
       </header>
       <Transcript chat={open} />
       <Composer chat={open} />
-    </main>
+    </section>
   );
 }
 

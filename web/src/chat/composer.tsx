@@ -4,16 +4,9 @@ import { maxMessage } from '../shared/chatkit';
 import { Icon } from '../shared/icons';
 import { user } from '../shared/session';
 import type { Conversation } from './conversation';
+import { lengthOf } from './length';
 
 const storageOf = (thread: string) => `chatkitd.draft.${user.value}.${thread || 'new'}`;
-
-/** Characters as the server counts them: an emoji is one, not two. */
-export function lengthOf(text: string): number {
-  if (text.length <= maxMessage) return text.length; // no longer either way
-  let n = 0;
-  for (const _ of text) n++;
-  return n;
-}
 
 export function Composer({ chat }: { chat: Conversation }) {
   const box = useRef<HTMLTextAreaElement>(null);

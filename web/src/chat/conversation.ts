@@ -74,6 +74,8 @@ export class Conversation {
   private lastEventId = '';
   private unfinished = new Set<string>();
   private stopped = false;
+  /** What a retry has taken away, to be put back if it cannot begin. */
+  private replaced: Items | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private looked = 0;
 
@@ -194,6 +196,7 @@ export class Conversation {
     clearTimeout(this.timer);
     const request = this.outgoing.value?.request;
     this.outgoing.value = undefined;
+    this.restore();
     this.judge();
     return request && 'text' in request ? request.text : '';
   }
@@ -223,6 +226,11 @@ export class Conversation {
     }
   }
 
+  private restore(): void {
+    if (this.replaced) this.items.value = this.replaced;
+    this.replaced = undefined;
+  }
+
   private get closed(): boolean {
     return this.abort.signal.aborted;
   }
@@ -234,6 +242,10 @@ export class Conversation {
       this.problem.value = undefined;
       this.stopped = false;
       this.outgoing.value = { request, state: 'sending', message: '', until: 0 };
+      if (request.type === 'threads.retry_after_item' && !this.replaced) {
+        this.replaced = this.items.value;
+        this.items.value = this.replaced.slice(0, this.replaced.findIndex((item) => item.id === request.item) + 1);
+      }
     });
     let res: Response;
     try {
@@ -244,11 +256,8 @@ export class Conversation {
     }
     batch(() => {
       this.beginStream();
-      if (request.type === 'threads.retry_after_item') {
-        const at = this.items.value.findIndex((item) => item.id === request.item);
-        this.items.value = this.items.value.slice(0, at + 1);
-        this.outgoing.value = undefined;
-      }
+      if (request.type === 'threads.retry_after_item') this.outgoing.value = undefined;
+      this.replaced = undefined;
     });
     await this.follow(res);
   }

@@ -105,8 +105,8 @@ export function lastAnswer(items: Items): string {
  */
 export function unanswered(items: Items): boolean {
   const last = items.findLast((item) => item.type !== 'end_of_turn');
-  if (!last || last !== items.at(-1)) return false; // the server says that the turn has ended
-  return last.type === 'user_message' || last.type === 'workflow' || last.type === 'task';
+  if (last?.type === 'user_message') return true;
+  return last === items.at(-1) && (last?.type === 'workflow' || last?.type === 'task');
 }
 
 /** Newest first as the server lists them -> oldest first, without what is there already. */

@@ -2,9 +2,10 @@
 // when it is left.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from '../shared/icons';
-import { maxDescription, maxTag, maxTags, maxTitle, type Priority, type Task, type TaskPatch } from '../shared/tasks';
+import { maxDescription, maxTitle, type Priority, type Task, type TaskPatch } from '../shared/tasks';
 import { fullTime, shortTime } from '../shared/time';
 import { fromFields, toFields } from './grouping';
+import { readTags } from './tags';
 import { patch, remove } from './tasks';
 
 const priorities: readonly { value: Priority | ''; label: string }[] = [
@@ -13,15 +14,6 @@ const priorities: readonly { value: Priority | ''; label: string }[] = [
   { value: 'medium', label: 'Medium' },
   { value: 'high', label: 'High' },
 ];
-
-/** Reads tags as a person types them: by comma or space, with or without #, each once. */
-export function readTags(text: string): string[] {
-  const tags = text
-    .split(/[,\s]+/)
-    .map((tag) => tag.replace(/^#+/, '').slice(0, maxTag))
-    .filter(Boolean);
-  return [...new Set(tags)].slice(0, maxTags);
-}
 
 export function TaskDrawer({ task, close }: { task: Task; close: () => void }) {
   const box = useRef<HTMLDivElement>(null);

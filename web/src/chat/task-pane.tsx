@@ -41,7 +41,7 @@ export function TaskPane() {
     requestAnimationFrame(() => document.getElementById(`more-${id}`)?.focus());
   };
   return (
-    <aside class="pane tasks" aria-label="Tasks" data-pane="tasks">
+    <section class="pane tasks" aria-label="Tasks" data-pane="tasks">
       <header class="pane-head">
         <h2>Tasks</h2>
         <div class="segments" role="group" aria-label="Show">
@@ -88,7 +88,7 @@ export function TaskPane() {
         </ScrollArea>
       </div>
       {task && <TaskDrawer key={task.id} task={task} close={close} />}
-    </aside>
+    </section>
   );
 }
 

@@ -116,7 +116,7 @@ function LoadFailed({ chat }: { chat: Conversation }) {
 function Missing() {
   return (
     <div class="blank" role="alert">
-      <h2>There is no such chat</h2>
+      <h3>There is no such chat</h3>
       <p>It may have been deleted, or it belongs to somebody else.</p>
       <button type="button" class="small" onClick={() => go('')}>
         Start a new chat
@@ -130,7 +130,7 @@ const starters = ['Add buy milk tomorrow', 'Add call Anna on Friday at 10:00', '
 function Starters({ chat }: { chat: Conversation }) {
   return (
     <div class="blank">
-      <h2>What is on your mind?</h2>
+      <h3>What is on your mind?</h3>
       <p>Say what there is to do, in your own words. Your tasks are kept beside the chat.</p>
       <div class="starters">
         {starters.map((text) => (

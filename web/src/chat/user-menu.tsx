@@ -37,7 +37,7 @@ function NameBox() {
   return (
     <>
       <button type="button" class="who-name" popovertarget="who-box" aria-label={`Signed in as ${user.value}. Switch user`}>
-        <span class="avatar" aria-hidden="true">{user.value.slice(0, 1).toUpperCase()}</span>
+        <span class="avatar" aria-hidden="true" data-letter={user.value.slice(0, 1).toUpperCase()} />
         <span class="who-text">{user.value}</span>
         <Icon name="chevron" size={12} />
       </button>

@@ -22,6 +22,8 @@ export function Dialog(props: { label: string; close?: () => void; children: Com
         e.preventDefault();
         props.close?.();
       }}
+      // A browser lets a second Escape through; without close there is no way out.
+      onClose={() => dialog.current?.isConnected && (props.close ? props.close() : dialog.current.showModal())}
       onClick={(e) => e.target === dialog.current && props.close?.()}
     >
       <div class="dialog-body">{props.children}</div>
@@ -83,7 +85,7 @@ export function ConnectionLine() {
 
 export function Toasts() {
   return (
-    <div class="toasts" role="region" aria-label="Messages of the page">
+    <div class="toasts" role="region" aria-label="Notifications">
       {toasts.value.map((t) => (
         <div key={t.id} class="toast" role={t.tone === 'danger' ? 'alert' : 'status'} data-tone={t.tone}>
           <span>{t.text}</span>

@@ -31,8 +31,9 @@ export function parse(source: string): Block[] {
   return blocks(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD').split('\n'), 0);
 }
 
-const fence = /^( {0,3})(`{3,}|~{3,})\s*([^\s`]*)[^`]*$/;
-const heading = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
+// None of these can match one piece of a line in two ways, so none backtracks for long.
+const fence = /^( {0,3})(`{3,}|~{3,})([^`]*)$/;
+const heading = /^ {0,3}(#{1,6})(?:[ \t](.*))?$/;
 const rule = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
 const bullet = /^( *)([-*+]|\d{1,9}[.)])(?:[ \t]+(.*)|)$/;
 const quote = /^ {0,3}> ?(.*)$/;
@@ -49,14 +50,14 @@ function blocks(lines: string[], depth: number): Block[] {
     }
     let match: RegExpExecArray | null;
     if ((match = fence.exec(line))) {
-      const [, indent, marks, lang] = match as unknown as [string, string, string, string];
+      const [, indent, marks, info] = match as unknown as [string, string, string, string];
       const close = new RegExp(`^ {0,3}\\${marks[0]}{${marks.length},}[ \\t]*$`);
       const text: string[] = [];
       for (at++; at < lines.length && !close.test(lines[at]!); at++) text.push(unindent(lines[at]!, indent.length));
       at++;
-      out.push({ kind: 'code', lang, text: text.join('\n') });
+      out.push({ kind: 'code', lang: info.trim().split(/\s/, 1)[0]!, text: text.join('\n') });
     } else if ((match = heading.exec(line))) {
-      out.push({ kind: 'heading', level: match[1]!.length, children: inline(match[2] ?? '') });
+      out.push({ kind: 'heading', level: match[1]!.length, children: inline(headingText(match[2] ?? '')) });
       at++;
     } else if (rule.test(line)) {
       out.push({ kind: 'rule' });
@@ -86,6 +87,14 @@ function interrupts(line: string, depth: number): boolean {
   const item = bullet.exec(line);
   // A number in running text ("… in\n1984. …") is no list; 1. is one.
   return item !== null && item[3] !== undefined && (!/\d/.test(item[2]!) || /^1[.)]$/.test(item[2]!));
+}
+
+// headingText takes off the marks that may close a heading.
+function headingText(text: string): string {
+  const trimmed = text.trim();
+  let end = trimmed.length;
+  while (trimmed[end - 1] === '#') end--;
+  return end === 0 || /\s/.test(trimmed[end - 1]!) ? trimmed.slice(0, end).trim() : trimmed;
 }
 
 function unindent(line: string, by: number): string {
