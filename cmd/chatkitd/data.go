@@ -36,20 +36,27 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if d.store, err = embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg}); err != nil {
+	store, err := embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg})
+	if err != nil {
 		return nil, err
 	}
+	d.store = store
 	file := filepath.Join(cfg.Data, readModelsFile)
 	if d.write, err = sqlite.Open(ctx, file, sqlite.Options{MaxConns: 1, CacheKiB: 64 << 10}); err != nil {
 		return nil, err
 	}
-	if d.read, err = sqlite.Open(ctx, file, sqlite.Options{ReadOnly: true, MaxConns: 8, MMap: 1 << 30}); err != nil {
+	if d.read, err = openReadModels(ctx, cfg); err != nil {
 		return nil, err
 	}
 	d.views, err = projections.Open(ctx, projections.Options{
 		Write: d.write, Read: d.read, Store: d.store, Log: log, Registerer: reg,
 	})
 	return d, err
+}
+
+// openReadModels opens the read models for reading, beside a server.
+func openReadModels(ctx context.Context, cfg *config.Config) (*sql.DB, error) {
+	return sqlite.Open(ctx, filepath.Join(cfg.Data, readModelsFile), sqlite.Options{ReadOnly: true, MaxConns: 8, MMap: 1 << 30})
 }
 
 // storeReady asks the store a question that it can only answer when it is well.

@@ -65,8 +65,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 		panic(err) // the struct tags above are wrong
 	}
 	defer func() {
-		if code, ok := recover().(exit); ok {
-			status = int(code)
+		switch v := recover().(type) {
+		case nil:
+		case exit:
+			status = int(v)
+		default:
+			panic(v)
 		}
 	}()
 	// Parse also calls Config.Validate, for every command.

@@ -71,7 +71,7 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 	if s.data, err = openData(ctx, cfg, log, registry); err != nil {
 		return nil, err
 	}
-	model, err := newModel(cfg)
+	model, err := newModel(cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +116,17 @@ func newVerifier(cfg *config.Config, secret config.Secret, log *slog.Logger) (*a
 	})
 }
 
-func newModel(cfg *config.Config) (agent.Model, error) {
+func newModel(cfg *config.Config, log *slog.Logger) (agent.Model, error) {
 	if cfg.AgentInUse() == config.AgentOffline {
 		return offline.New(offline.Options{Delay: cfg.OfflineDelay}), nil
 	}
+	reasoning := openai.Auto
+	if cfg.OpenAIReasoning == config.ReasoningOff {
+		reasoning = openai.Off
+	}
 	return openai.New(openai.Options{
 		APIKey: cfg.OpenAIAPIKey.Reveal(), BaseURL: cfg.OpenAIBaseURL, Model: cfg.OpenAIModel, Models: cfg.OpenAIModels,
-		Reasoning: cfg.OpenAIReasoning != config.ReasoningOff, MaxConns: cfg.MaxTurns,
+		Reasoning: reasoning, MaxTurns: cfg.MaxTurns, Log: log,
 	})
 }
 
