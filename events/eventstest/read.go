@@ -206,7 +206,7 @@ func testReadContext(t *testing.T, s events.Store) {
 }
 
 func testManyStreams(t *testing.T, s events.Store) {
-	const n = 1000
+	const n = 300
 	for i := range n {
 		Append(t, s, fmt.Sprintf("test-%d", i), events.NoStream, Events(2)...)
 	}

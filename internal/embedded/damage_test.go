@@ -144,10 +144,10 @@ func TestDamageIsFoundInALargeFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 160 { // 40 MB
+	for i := range 40 { // 40 MB
 		evs := eventstest.Events(500)
 		for j := range evs {
-			evs[j].Data = fmt.Appendf(nil, `{"n":%d,"text":%q}`, j, strings.Repeat("x", 400))
+			evs[j].Data = fmt.Appendf(nil, `{"n":%d,"text":%q}`, j, strings.Repeat("x", 1900))
 		}
 		eventstest.Append(t, s, fmt.Sprintf("test-%d", i%7), events.Any, evs...)
 	}
@@ -156,17 +156,17 @@ func TestDamageIsFoundInALargeFile(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, damage, undo, where string }{
 		{
-			"near the end", "UPDATE events SET ts = ts + 1 WHERE pos = 79990", "UPDATE events SET ts = ts - 1 WHERE pos = 79990",
-			"position 79990",
+			"near the end", "UPDATE events SET ts = ts + 1 WHERE pos = 19990", "UPDATE events SET ts = ts - 1 WHERE pos = 19990",
+			"position 19990",
 		},
 		{
-			"a long stretch", `CREATE TABLE kept AS SELECT * FROM events WHERE pos BETWEEN 30000 AND 30100;
-				DELETE FROM events WHERE pos BETWEEN 30000 AND 30100`,
+			"a long stretch", `CREATE TABLE kept AS SELECT * FROM events WHERE pos BETWEEN 5000 AND 5100;
+				DELETE FROM events WHERE pos BETWEEN 5000 AND 5100`,
 			"INSERT INTO events SELECT * FROM kept; DROP TABLE kept", "are missing",
 		},
 		{
-			"an event of another stream", "UPDATE events SET stream_id = stream_id + 100 WHERE pos = 79990",
-			"UPDATE events SET stream_id = stream_id - 100 WHERE pos = 79990", "stream 1",
+			"an event of another stream", "UPDATE events SET stream_id = stream_id + 100 WHERE pos = 19990",
+			"UPDATE events SET stream_id = stream_id - 100 WHERE pos = 19990", "stream 1",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -184,14 +184,14 @@ func TestDamageIsFoundInALargeFile(t *testing.T) {
 
 	// One event in the middle is between the spots: the store opens, and both
 	// Verify and a read of the event find it.
-	change(t, dir, `UPDATE events SET data = replace(data, 'xx', 'yy') WHERE pos = 30007`)
+	change(t, dir, `UPDATE events SET data = replace(data, 'xx', 'yy') WHERE pos = 5007`)
 	s = open(t, embedded.Options{Dir: dir})
 	var done, total uint64
 	err = s.Verify(t.Context(), func(d, n uint64) { done, total = d, n })
-	if _, ok := errors.AsType[*embedded.CorruptError](err); !ok || !strings.Contains(err.Error(), "position 30007") {
-		t.Errorf("Verify = %v, want position 30007", err)
+	if _, ok := errors.AsType[*embedded.CorruptError](err); !ok || !strings.Contains(err.Error(), "position 5007") {
+		t.Errorf("Verify = %v, want position 5007", err)
 	}
-	if done < 28_000 || total != 80_000 {
+	if done < 2000 || total != 20_000 {
 		t.Errorf("progress ended at %d of %d", done, total)
 	}
 	var read error
@@ -201,7 +201,7 @@ func TestDamageIsFoundInALargeFile(t *testing.T) {
 			n++
 		}
 	}
-	if _, ok := errors.AsType[*embedded.CorruptError](read); !ok || n > 30006 {
+	if _, ok := errors.AsType[*embedded.CorruptError](read); !ok || n > 5006 {
 		t.Errorf("ReadAll yields %d events and then %v", n, read)
 	}
 }
