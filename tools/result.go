@@ -20,11 +20,11 @@ type result struct {
 	Success   bool            `json:"success"`
 	ErrorCode string          `json:"error_code,omitempty"`
 	Message   string          `json:"message"`
+	Changed   *bool           `json:"changed,omitempty"` // of one task: false when it was so already
 	Task      *chatkitd.Task  `json:"task,omitempty"`
 	Tasks     []chatkitd.Task `json:"tasks,omitempty"`
 	Total     *int            `json:"total,omitempty"`
 	code      string          // of a refusal that is not an error
-	changed   bool
 }
 
 // encode returns the JSON, due dates in the user's time zone. Tasks are dropped

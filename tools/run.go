@@ -174,7 +174,7 @@ func idOf(a args) (chatkitd.TaskID, error) {
 
 // about tells what became of one task.
 func about(res chatkitd.TaskResult, did, was string) result {
-	r := result{Task: &res.Task, changed: res.Changed, Message: fmt.Sprintf("%s %q", did, res.Task.Title)}
+	r := result{Task: &res.Task, Changed: &res.Changed, Message: fmt.Sprintf("%s %q", did, res.Task.Title)}
 	if !res.Changed {
 		r.Message = fmt.Sprintf("%q was %s already", res.Task.Title, was)
 	}

@@ -107,7 +107,7 @@ func (b *Bound) Call(ctx context.Context, c Call) (out Output) {
 		return b.refusal(r, r.code, r.Message)
 	case err == nil:
 		r.Success = true
-		return Output{r.encode(c.Location), true, "", r.Message, r.changed, r.Task}
+		return Output{r.encode(c.Location), true, "", r.Message, r.Changed != nil && *r.Changed, r.Task}
 	case code == chatkitd.CodeUnavailable || code == chatkitd.CodeTimeout || code == chatkitd.CodeCanceled:
 		b.log.WarnContext(ctx, "tool could not reach the tasks", "tool", c.Name, "call_id", c.ID, "error", err)
 		return b.refusal(r, string(chatkitd.CodeUnavailable), "the tasks cannot be reached at the moment; try again later")
@@ -131,8 +131,18 @@ func (b *Bound) meta(c Call) chatkitd.Meta {
 
 // do gives a command, again while it is not known to have been carried out.
 func (b *Bound) do(ctx context.Context, c Call, cmd chatkitd.TaskCommand) (res chatkitd.TaskResult, err error) {
+	m, repeated := b.meta(c), false
 	err = retry(ctx, func() error {
-		res, err = b.tasks.DoTask(ctx, b.meta(c), cmd)
+		res, err = b.tasks.DoTask(ctx, m, cmd)
+		if err == nil && repeated && !res.Changed {
+			// The attempt before, whose outcome was unknown, may have done it.
+			var effect chatkitd.TaskResult
+			var done bool
+			if effect, done, err = b.tasks.TaskEffect(ctx, m.User, m.Key); done {
+				res = effect
+			}
+		}
+		repeated = true
 		return err
 	})
 	return res, err

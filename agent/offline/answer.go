@@ -248,7 +248,7 @@ func (r *round) tellList(f filter, o outcome) string {
 		switch {
 		case f.when.words == "overdue":
 			return "Nothing is overdue. 🎉"
-		case what == "open" && f.query == "":
+		case what == "open" && f == (filter{status: f.status, count: f.count, first: f.first}):
 			return "Nothing is left to do. 🎉"
 		}
 		return "You have no " + nounOf(what, f, 2) + "."

@@ -12,7 +12,7 @@ var (
 	addNounRE = regexp.MustCompile(`(?i)^(?:(?:add|create|make|set up|set|start|open|insert|write|need|give me|put)\s+(?:me\s+)?)?(?:(?:a|an|another|one more|the|these|this|following|some|my|new|two|three|four|five|few)\s+)*((?:(?:urgent|important|high[ -]priority|low[ -]priority|medium[ -]priority)\s+)?)(?:tasks?|to-?dos?|items?|reminders?|things)\b\s*(?:(?:to|on|in) (?:my|the) (?:to-?do |task )?list\s*)?(.*)$`)
 	addVerbRE = regexp.MustCompile(`(?i)^(?:add(?: in)?|insert|append|write down|jot down|note down|put down|remember(?: to)?|don'?t (?:let me )?forget(?: to| about)?|do not forget(?: to)?|note(?: to self)?\s*[:：,]|save|capture|add on)\s*(?:another one)?[\s:：-]+(?:that )?(.*)$`)
 	putRE     = regexp.MustCompile(`(?i)^put (.+?) (?:on|onto|in|to) (?:my|the) (?:to-?do |task |tasks |shopping )?(?:list|to-?dos|tasks)\b(.*)$`)
-	needRE    = regexp.MustCompile(`(?i)^(?:(?:i|we) (?:really |still |also |just )?(?:need|have|want|ought|got|gotta|must|should|would like|am supposed)(?: got)?|i'?ve got|i'?m supposed|i'?ll need|i'?ve|i gotta|gotta|need|must|have)\s+(?:also )?(?:to\s+)?(.+)$`)
+	needRE    = regexp.MustCompile(`(?i)^(?:(?:i|we) (?:really |still |also |just )?(?:need|have|want|ought|got|gotta|must|should|would like|am supposed)(?: got)?|i'?ve got|i'?m supposed|i'?ll need|i gotta|gotta|need|must|have)\s+(?:also )?(?:to\s+)?(.+)$`)
 	remindRE  = regexp.MustCompile(`(?i)^(?:remind|tell|ping|nudge) me\b(.{0,60}?)\b(?:to|about|of|that)\s+(.+)$`)
 	remindMe  = regexp.MustCompile(`(?i)^remind me[\s:]+(.+)$`)
 
@@ -80,7 +80,7 @@ func addBody(s string) string {
 	if m := remindMe.FindStringSubmatch(s); m != nil && !regexp.MustCompile(`(?i)^(?:what|which|how)\b`).MatchString(m[1]) {
 		return m[1]
 	}
-	if m := needRE.FindStringSubmatch(s); m != nil && !doneRE.MatchString(firstWord(m[1])) && !questionRE.MatchString(s) {
+	if m := needRE.FindStringSubmatch(s); m != nil && !doneRE.MatchString(firstWord(m[1])) && !adverbs[strings.ToLower(firstWord(m[1]))] && !questionRE.MatchString(s) {
 		if _, isPast := past[strings.ToLower(firstWord(m[1]))]; !isPast || verbs[strings.ToLower(firstWord(m[1]))] {
 			if w := strings.ToLower(firstWord(m[1])); !strings.HasSuffix(w, "ed") || verbs[w] {
 				return m[1]
@@ -110,13 +110,12 @@ func wantsNoun(s, rest string) bool {
 }
 
 func titleLead(s string) string {
-	for {
-		t := nounLeadRE.ReplaceAllString(strings.TrimSpace(s), "")
-		if t == s || t == "" {
-			return s
+	return settle(s, func(s string) string {
+		if t := nounLeadRE.ReplaceAllString(strings.TrimSpace(s), ""); t != "" {
+			return t
 		}
-		s = t
-	}
+		return s
+	})
 }
 
 func urgentSuffix(s, adjective string) string {
@@ -133,6 +132,9 @@ func urgentSuffix(s, adjective string) string {
 func isUpdateOfAdd(s string) bool {
 	return addNoteRE.MatchString(s) || addTagRE.MatchString(s) || addTag2RE.MatchString(s)
 }
+
+// adverbs stand in "I have already …", which is no wish.
+var adverbs = set("already just finally now never been")
 
 var commandRE = regexp.MustCompile(`(?i)^(?:add|create|delete|remove|complete|mark|reopen|rename|postpone|reschedule|remind me|move|list|show|what|i need to|i have to|i must|i should|i want to|i'm done|i am done|i finished|i bought|i called|i paid|done with|i did|i've|tick off|check off|don't forget|do not forget|remember to|erase|get rid of|uncheck|untick|prioriti[sz]e|untag|tag|new task|put .+ on my|set|clear (?:all|completed|done|my)|finish the|snooze|push|finished|we need to|need to|i also|make .+ (?:urgent|important|priority)|change)\b`)
 
@@ -159,6 +161,10 @@ func parse(message string, p *dateParser) (out []intent, more bool) {
 			before = add
 		}
 		for _, s := range sentences(l.text) {
+			if len(s) > maxSentence {
+				out, before = append(out, intent{do: add, text: s, details: p.long(s)}), add
+				continue
+			}
 			for _, c := range clauses(s, before == add) {
 				if len(out) == maxIntents {
 					return out, true

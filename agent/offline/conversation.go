@@ -44,6 +44,7 @@ type arguments struct {
 type output struct {
 	Success   bool            `json:"success"`
 	ErrorCode string          `json:"error_code"`
+	Changed   bool            `json:"changed"`
 	Message   string          `json:"message"`
 	Task      *chatkitd.Task  `json:"task"`
 	Tasks     []chatkitd.Task `json:"tasks"`

@@ -63,8 +63,11 @@ var dayRules = []dayRule{
 		t, ok := p.date(atoi(g[1]), time.Month(atoi(g[2])), atoi(g[3]))
 		return t, clock(g[4], g[5]), ok
 	}),
-	rule(`(\d{1,2})\.(\d{1,2})\.(\d{4})?`, func(p *dateParser, g []string) (time.Time, int, bool) {
-		t, ok := p.coming(atoi(g[3]), time.Month(atoi(g[2])), atoi(g[1]))
+	rule(`(\d{1,2})\.(\d{1,2})(?:(\.)(\d{4})?)?`, func(p *dateParser, g []string) (time.Time, int, bool) {
+		if g[3] == "" && !led(g[0]) {
+			return time.Time{}, -1, false // "2.5 litres"
+		}
+		t, ok := p.coming(atoi(g[4]), time.Month(atoi(g[2])), atoi(g[1]))
 		return t, -1, ok
 	}),
 	rule(`(\d{1,2})(?:st|nd|rd|th)?(?: of)? (`+monthNames+`)\.?(?:,? (\d{4}))?`, func(p *dateParser, g []string) (time.Time, int, bool) {
@@ -114,7 +117,7 @@ var dayRules = []dayRule{
 		return time.Date(y, m+1, 1, 0, 0, 0, 0, p.now.Location()), -1, true
 	}),
 	rule(`(\d{1,2})(?:st|nd|rd|th)`, func(p *dateParser, g []string) (time.Time, int, bool) {
-		if !strings.Contains(strings.ToLower(g[0]), "the ") {
+		if !strings.Contains(strings.ToLower(g[0]), "the ") || !led(g[0]) && !strings.HasSuffix(g[0], "$") {
 			return time.Time{}, -1, false // "2nd edition" is no date
 		}
 		y, m, d := p.now.Date()
@@ -192,10 +195,15 @@ func surround(s string, from, to int) string {
 	if strings.TrimSpace(s[:from]) == "" {
 		m = "^" + m
 	}
-	if rest := strings.TrimSpace(s[to:]); rest == "" || strings.ContainsAny(s[to-1:to], ",.;:!?)") || timeRE.MatchString(s[to-1:]) && timeRE.FindStringIndex(s[to-1:])[0] == 0 {
+	if rest := strings.TrimSpace(s[to:]); rest == "" || strings.ContainsAny(s[to-1:to], ",.;:!?)") || timeBehind(s[to-1:min(len(s), to+20)]) {
 		m += "$"
 	}
 	return m
+}
+
+func timeBehind(s string) bool {
+	m := timeRE.FindStringIndex(s)
+	return m != nil && m[0] == 0
 }
 
 // cut removes s[from:to], leaving the one space that is needed. A punctuation
@@ -260,8 +268,7 @@ func (p *dateParser) findTime(s string, dated bool) (rest string, minute int, ok
 
 func (p *dateParser) weekday(g []string) (time.Time, int, bool) {
 	whole := strings.ToLower(g[0])
-	first, _, _ := strings.Cut(strings.TrimLeft(whole, "^ ,("), " ")
-	led := g[1] != "" || slices.Contains([]string{"on", "by", "for", "due", "until", "till", "before", "starting"}, first)
+	led := g[1] != "" || led(whole)
 	if !led && !strings.HasPrefix(whole, "^") && !strings.HasSuffix(whole, "$") {
 		return time.Time{}, -1, false // "watch friday night lights"
 	}
@@ -283,6 +290,12 @@ func (p *dateParser) weekday(g []string) (time.Time, int, bool) {
 		day = midnight(p.monday(), 7+(int(want)+6)%7)
 	}
 	return day, partOfDay(g[3]), true
+}
+
+// led reports whether a match begins with a word that leads to a date.
+func led(match string) bool {
+	first, _, _ := strings.Cut(strings.ToLower(strings.TrimLeft(match, "^ ,(")), " ")
+	return slices.Contains([]string{"on", "by", "for", "due", "until", "till", "before", "starting"}, first)
 }
 
 // monday returns the Monday of this week.

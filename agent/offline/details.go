@@ -34,7 +34,7 @@ func cutNotes(s string) (rest, notes string) {
 
 // cutTags takes tags out of s.
 func cutTags(s string) (rest string, tags []string) {
-	for {
+	for range 2 * chatkitd.MaxTaskTags {
 		m := tagRE.FindStringSubmatchIndex(s)
 		if m == nil {
 			break
@@ -95,7 +95,7 @@ func priorityOf(word string) chatkitd.Priority {
 func (p *dateParser) read(s string) details {
 	var d details
 	s, d.notes = cutNotes(s)
-	if m := quoteRE.FindStringIndex(s); m != nil && m[0] <= 1 {
+	if m := quoteRE.FindStringIndex(s); m != nil && m[0] == 0 {
 		d.title = unquote(s[m[0]:m[1]])
 		s = s[m[1]:]
 	}
@@ -144,25 +144,32 @@ func cutWords(s string, n int) string {
 }
 
 var (
-	titleHeadRE = regexp.MustCompile(`(?i)^(?:(?:that i (?:need|have|want) to|i (?:need|have|want) to|to|that|for me to)\s+)+`)
+	titleHeadRE = regexp.MustCompile(`(?i)^(?:(?:that i (?:need|have|want) to|i (?:need|have|want) to|not forget to|to|that|for me to)\s+)+`)
 	titleTailRE = regexp.MustCompile(`(?i)[\s,]+(?:(?:to|on|onto|in|into) (?:my|the|our) (?:(?:to-?do|task|shopping|tasks|todos)[ -]?)?(?:list|tasks|to-?dos)|as (?:a |an )?(?:new )?(?:task|to-?do|reminder)|(?:and )?(?:due|by|on|at|for|until|before|with|and)|please|thanks|for me)$`)
 )
 
 // cleanTitle leaves of the words what a person would write as a title.
 func cleanTitle(s string) string {
 	s = strings.TrimSpace(spacesRE.ReplaceAllString(s, " "))
-	for {
-		before := s
-		s = strings.Trim(s, " ,;:–—-\t")
-		s = strings.TrimRight(s, ".!")
-		s = titleHeadRE.ReplaceAllString(s, "")
-		s = titleTailRE.ReplaceAllString(s, "")
-		if s == before {
-			break
-		}
-	}
+	s = settle(s, func(s string) string {
+		s = strings.TrimRight(strings.Trim(s, " ,;:–—-\t"), ".!")
+		return titleTailRE.ReplaceAllString(titleHeadRE.ReplaceAllString(s, ""), "")
+	})
 	if q := unquote(s); q != "" {
 		s = q
+	}
+	return s
+}
+
+// settle repeats f until it changes nothing more. It gives up after 20 times:
+// nobody means the other eight thousand "and".
+func settle(s string, f func(string) string) string {
+	for range 20 {
+		t := f(s)
+		if t == s {
+			break
+		}
+		s = t
 	}
 	return s
 }

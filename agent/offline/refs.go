@@ -77,7 +77,7 @@ func (p *dateParser) parseRef(s string) ref {
 	}
 	if m := allRE.FindStringSubmatch(strings.TrimPrefix(s, "with ")); m != nil {
 		if f, ok := p.selection(m[1]); ok {
-			return ref{all: true, filter: f}
+			return ref{all: true, filter: f.widen(s)}
 		}
 	}
 	if f, ok := p.plural(s); ok {
@@ -147,8 +147,7 @@ func (p *dateParser) place(s string) (ref, bool) {
 // article, with the verb in its base form, and without the verb.
 func names(s string) []string {
 	s = strings.TrimSpace(s)
-	for {
-		before := s
+	s = settle(s, func(s string) string {
 		s = strings.Trim(s, " .,!?;:")
 		s = nounTailRE.ReplaceAllString(s, "")
 		if t := articleRE.ReplaceAllString(s, ""); t != "" {
@@ -157,10 +156,8 @@ func names(s string) []string {
 		if t := strings.TrimSpace(nounHeadRE.ReplaceAllString(s, "")); t != "" {
 			s = t
 		}
-		if s == before {
-			break
-		}
-	}
+		return s
+	})
 	s = unquote(s)
 	if s == "" {
 		return nil

@@ -14,6 +14,12 @@ func (p *dateParser) classify(clause string, before action) intent {
 	c := strings.Trim(strip(clause), " ,;:")
 	bare := strings.TrimRight(c, " .!?,;")
 	in := intent{text: clause}
+	for _, r := range social { // before politeness is taken off: it may be all there is
+		if r.re.MatchString(strings.Trim(clause, " .!?,;:")) {
+			in.do = r.do
+			return in
+		}
+	}
 	for _, r := range rules {
 		if m := r.re.FindStringSubmatch(bare); m != nil && r.read(p, &in, m, question) {
 			return in
@@ -38,6 +44,9 @@ func (p *dateParser) classify(clause string, before action) intent {
 
 func (p *dateParser) adding(in intent, words string) intent {
 	in.do, in.details = add, p.read(words)
+	if in.details.priority == "" && strings.HasSuffix(strings.TrimSpace(in.text), "!!") {
+		in.details.priority = chatkitd.PriorityHigh
+	}
 	return in
 }
 
@@ -49,12 +58,11 @@ type phrase struct {
 	read reader
 }
 
-func say(a action) reader {
-	return func(_ *dateParser, in *intent, _ []string, _ bool) bool {
-		in.do = a
-		return true
-	}
-}
+// social is small talk.
+var social = []struct {
+	re *regexp.Regexp
+	do action
+}{{greetRE, greet}, {byeRE, bye}, {thankRE, thank}, {helpRE, help}}
 
 // refer is a rule whose group g says which task.
 func refer(a action, g int) reader {
@@ -82,11 +90,6 @@ func updating(g int, set func(p *dateParser, in *intent, m []string) bool) reade
 
 // rules is the table of what is understood; the first that matches wins.
 var rules = []phrase{
-	{greetRE, say(greet)},
-	{byeRE, say(bye)},
-	{thankRE, say(thank)},
-	{helpRE, say(help)},
-
 	{addNoteRE, updating(1, setNotes)},
 	{setNoteRE, updating(1, setNotes)},
 	{describeRE, updating(1, setNotes)},
@@ -137,6 +140,19 @@ var rules = []phrase{
 		return true
 	}},
 
+	{regexp.MustCompile(`(?s)^.*$`), func(p *dateParser, in *intent, m []string, question bool) bool {
+		rest, due, ok := p.find(m[0]) // "tomorrow I need to …"
+		body := addBody(strip(rest))
+		if !ok || question || body == "" {
+			return false
+		}
+		*in = p.adding(*in, body)
+		if in.details.due == nil {
+			in.details.due = &due
+		}
+		return true
+	}},
+
 	{setPrioRE, updating(1, func(_ *dateParser, in *intent, m []string) bool {
 		in.details.priority = priorityOf(m[2])
 		return true
@@ -156,8 +172,9 @@ var rules = []phrase{
 	{takeRE, refer(remove, 1)},
 	{deleteRE, refer(remove, 1)},
 	{clearRE, func(p *dateParser, in *intent, m []string, _ bool) bool {
-		in.do, in.ref = remove, p.parseRef(m[1])
-		return in.ref.all
+		f, ok := p.selection(m[1])
+		in.do, in.ref = remove, ref{all: true, filter: f.widen(m[1])}
+		return ok
 	}},
 	{shiftRE, updating(1, func(_ *dateParser, in *intent, m []string) bool {
 		n := numbers[strings.ToLower(m[2])]
@@ -211,7 +228,7 @@ var rules = []phrase{
 		word, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(m[2]), "-", " "), " ")
 		in.details.priority = priorityOf(word)
 		first := strings.ToLower(firstWord(m[1]))
-		return in.details.priority != "" && !verbs[first] && !listWords[first]
+		return in.details.priority != "" && (makesRE.MatchString(m[0]) || !verbs[first]) && !listWords[first]
 	})},
 	{nextRE, func(_ *dateParser, in *intent, _ []string, _ bool) bool {
 		in.do, in.filter = list, filter{status: chatkitd.TaskPending, first: true}
@@ -226,7 +243,7 @@ var rules = []phrase{
 	{regexp.MustCompile(`^.*$`), func(p *dateParser, in *intent, m []string, _ bool) bool {
 		var ok bool
 		in.filter, ok = p.selection(listHeadRE.ReplaceAllString(m[0], ""))
-		in.do = list
+		in.do, in.filter = list, in.filter.widen("all "+m[0])
 		return ok && listHeadRE.MatchString(m[0])
 	}},
 	{findRE, func(_ *dateParser, in *intent, m []string, _ bool) bool {
@@ -255,6 +272,7 @@ var (
 	prioOfRE   = regexp.MustCompile(`(?i)^(?:the )?priority\s+(?:of|for|on)\s+|(?:'s)?\s+priority$`)
 	listHeadRE = regexp.MustCompile(`(?i)^(?:find|search(?: for)?|look (?:for|up))\s+`)
 	moveTailRE = regexp.MustCompile(`(?i)[\s,]+(?:to|until|till|for|by|on|from|due|back|forward|is|be)$`)
+	makesRE    = regexp.MustCompile(`(?i)^(?:make|mark|set|flag|give|change|put|move|update)\s`)
 	listWords  = set("what what's whats show list which how any anything do is are all my")
 )
 
@@ -283,13 +301,7 @@ func updateDue(split func(m []string) (name, date string)) reader {
 		} else if !ok || strings.Trim(rest, " .") != "" {
 			return false
 		}
-		for {
-			t := moveTailRE.ReplaceAllString(strings.TrimSpace(name), "")
-			if t == name {
-				break
-			}
-			name = t
-		}
+		name = settle(name, func(s string) string { return moveTailRE.ReplaceAllString(strings.TrimSpace(s), "") })
 		in.do, in.ref = update, p.parseRef(name)
 		if ok {
 			in.details.due = &due

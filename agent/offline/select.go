@@ -54,6 +54,14 @@ func (p *dateParser) selection(s string) (filter, bool) {
 	return f, strings.Trim(s, " ,.!?'’:-") == ""
 }
 
+// widen makes a filter that was only told "all" one of completed tasks too.
+func (f filter) widen(words string) filter {
+	if f.status == chatkitd.TaskPending && allWordRE.MatchString(words) && !openRE.MatchString(words) {
+		f.everything = true
+	}
+	return f
+}
+
 // when reads which due dates are meant.
 func (p *dateParser) when(s string, f *filter) string {
 	switch {

@@ -7,8 +7,10 @@ import (
 
 // The bounds of what is read from one message.
 const (
-	maxIntents = 30
-	maxRead    = 8000 // characters; what is longer becomes the notes of one task
+	maxIntents  = 30
+	maxClauses  = 1500 // bytes of a sentence in which more than one wish is looked for
+	maxSentence = 3000 // bytes; a longer one is a text that was pasted, and becomes a task with notes
+	maxRead     = 8000 // characters; what is longer becomes the notes of one task
 )
 
 var (
@@ -119,6 +121,16 @@ func inside(spans [][]int, i int) bool {
 // clauses splits a sentence into wishes. In adding, what begins like a to-do is
 // one of its own; and bare nouns in a row are one each.
 func clauses(s string, adding bool) []string {
+	if len(s) > maxClauses {
+		return []string{s}
+	}
+	if m := notesRE.FindStringIndex(s); m != nil && m[0] > 0 && !isUpdateOfAdd(strip(s)) && !setNoteRE.MatchString(strip(s)) {
+		out := clauses(s[:m[0]], adding) // notes may hold anything
+		if len(out) > 0 {
+			out[len(out)-1] += s[m[0]:]
+			return out
+		}
+	}
 	quotes := quoteRE.FindAllStringIndex(s, -1)
 	var out []string
 	for _, piece := range cutAt(s, alwaysRE.FindAllStringIndex(s, -1), quotes, func(_, right string) bool { return right != "" }) {

@@ -147,7 +147,7 @@ func (o *outcome) take(out output, ok bool) {
 	case !ok:
 	case !out.Success:
 		o.failed = append(o.failed, out.Message)
-	case out.Task != nil && strings.Contains(out.Message, "already"):
+	case out.Task != nil && !out.Changed:
 		o.same = append(o.same, *out.Task)
 	case out.Task != nil:
 		o.tasks = append(o.tasks, *out.Task)
@@ -289,7 +289,7 @@ func fitting(do action, tasks []chatkitd.Task) []chatkitd.Task {
 func (r *round) selected(in intent, ref ref, o *outcome) []chatkitd.Task {
 	f := ref.filter
 	switch in.do {
-	case complete:
+	case complete, update:
 		f.status, f.everything = chatkitd.TaskPending, false
 	case reopen:
 		f.status, f.everything = chatkitd.TaskCompleted, false
