@@ -87,7 +87,7 @@ func (s *Service) skip(ctx context.Context, m *model, records []record, pos chat
 		last = records[n-1].Time
 	}
 	m.advance(pos, last, caughtUp)
-	if m.projection.Name() == s.tasks.Name() {
+	if m == s.tasks {
 		s.hub.publish(nil, pos)
 	}
 	s.metrics.applied.WithLabelValues(m.Name()).Add(float64(len(records)))

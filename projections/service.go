@@ -50,8 +50,8 @@ func (o Options) withDefaults() Options {
 }
 
 // Service keeps the read models and answers from them. It is safe for concurrent
-// use; queries work whether [Service.Run] runs or not, they only do not learn
-// anything new without it.
+// use. Without [Service.Run] queries learn nothing new, and those that have to
+// wait for something time out.
 type Service struct {
 	write, read *sql.DB
 	store       events.Store
@@ -89,7 +89,8 @@ func Names() []string {
 }
 
 // Open makes the tables that are missing or of another version, and returns the
-// service. It does not read the log. It fails when the database does.
+// service. Of the log it reads only where it ends: queries wait until they have
+// seen that. It fails when the database or the log does.
 func Open(ctx context.Context, o Options) (*Service, error) { return open(ctx, o, all()) }
 
 func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
@@ -118,6 +119,11 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 			s.items = m
 		}
 	}
+	// What was acknowledged before this process began is to be seen as well.
+	if s.writes.floor, err = o.Store.Head(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("read the end of the log: %w", err), s.Close())
+	}
+	s.writes.passed(s.behind())
 	s.hub.start(s.tasks.at())
 	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -130,20 +130,15 @@ func (q *taskQuery) page(after *mark, keyed bool, limit int) (string, []any) {
 	case q.order.nullable:
 		where = " AND " + key + " IS NOT NULL"
 	}
-	order := key + dir + ", num" + dir
+	texts := make([]string, len(q.done))
+	for i, done := range q.done {
+		texts[i] = "SELECT " + taskColumns + ", " + key + " AS k, num FROM tasks_{g} WHERE owner = ?1 AND done = " + done + where + q.where
+	}
+	order := "k" + dir + ", num" + dir
 	if !keyed {
 		order = "num" + dir
 	}
-	most := num(limit)
-	branch := func(done string) string {
-		return "SELECT " + taskColumns + ", " + key + " AS k, num FROM tasks_{g} WHERE owner = ?1 AND done = " + done +
-			where + q.where + " ORDER BY " + order + " LIMIT " + most
-	}
-	if len(q.done) == 1 {
-		return branch(q.done[0]), args
-	}
-	return "SELECT * FROM (" + branch("0") + ") UNION ALL SELECT * FROM (" + branch("1") + ")" +
-		" ORDER BY k" + dir + ", num" + dir + " LIMIT " + most, args
+	return strings.Join(texts, " UNION ALL ") + " ORDER BY " + order + " LIMIT " + num(limit), args
 }
 
 // snapshot runs queries of tasks that must agree.
@@ -329,12 +324,19 @@ func (s *Service) Task(ctx context.Context, user chatkitd.UserID, id chatkitd.Ta
 	return t, nil
 }
 
-// findBy returns the numbers of tasks by title, pending and newest first; the
-// index that is ordered by title holds all that is needed to search it.
+// findBy returns tasks by title, pending and newest first. The index that is
+// ordered by title holds all that is needed to search it, so it is searched first
+// and alone: left to itself, SQLite would read all rows of the user.
 func findBy(condition string) string {
-	return "SELECT " + taskColumns + ` FROM tasks_{g} WHERE owner = ?1 AND id IN (
-		SELECT id FROM tasks_{g} WHERE owner = ?1 AND done IN (0, 1) AND ` + condition + `
-		ORDER BY done, num DESC LIMIT ?3) ORDER BY done, num DESC`
+	return "SELECT " + qualified("t", taskColumns) + ` FROM (
+			SELECT id, done, num FROM tasks_{g} INDEXED BY tasks_{g}_title
+			WHERE owner = ?1 AND done IN (0, 1) AND ` + condition + ` ORDER BY done, num DESC LIMIT ?3) AS f
+		CROSS JOIN tasks_{g} AS t ON t.owner = ?1 AND t.id = f.id ORDER BY f.done, f.num DESC`
+}
+
+// qualified puts an alias before each column of a list.
+func qualified(alias, columns string) string {
+	return alias + "." + strings.ReplaceAll(columns, ", ", ", "+alias+".")
 }
 
 var (

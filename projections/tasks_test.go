@@ -32,7 +32,8 @@ func TestTasksFold(t *testing.T) {
 			[]chatkitd.Task{{
 				ID: "tsk_1", Title: "a", Description: "b", Status: "pending", Priority: "high", Tags: []string{"x", "y"},
 				DueAt: &due, CreatedAt: at(1), UpdatedAt: at(1),
-			}}, 1, 0,
+			}},
+			1, 0,
 		},
 		{
 			"completed",
@@ -40,17 +41,20 @@ func TestTasksFold(t *testing.T) {
 			[]chatkitd.Task{{
 				ID: "tsk_1", Title: "Milk", Status: "completed", Completed: true, Tags: []string{"home"},
 				CreatedAt: at(1), UpdatedAt: at(2), CompletedAt: ptr(at(2)),
-			}}, 0, 1,
+			}},
+			0, 1,
 		},
 		{
 			"completed and reopened",
 			[]events.Event{milk, events.TaskCompleted{TaskID: "tsk_1"}, events.TaskReopened{TaskID: "tsk_1"}},
-			[]chatkitd.Task{{ID: "tsk_1", Title: "Milk", Status: "pending", Tags: []string{"home"}, CreatedAt: at(1), UpdatedAt: at(3)}}, 1, 0,
+			[]chatkitd.Task{{ID: "tsk_1", Title: "Milk", Status: "pending", Tags: []string{"home"}, CreatedAt: at(1), UpdatedAt: at(3)}},
+			1, 0,
 		},
 		{
 			"deleted",
 			[]events.Event{milk, events.TaskCompleted{TaskID: "tsk_1"}, events.TaskDeleted{TaskID: "tsk_1"}},
-			[]chatkitd.Task{}, 0, 0,
+			[]chatkitd.Task{},
+			0, 0,
 		},
 		{
 			"every field changed",
@@ -61,7 +65,8 @@ func TestTasksFold(t *testing.T) {
 			[]chatkitd.Task{{
 				ID: "tsk_1", Title: "Bread", Description: "dark", Status: "pending", Priority: "low", Tags: []string{"shop"},
 				DueAt: &due, CreatedAt: at(1), UpdatedAt: at(2),
-			}}, 1, 0,
+			}},
+			1, 0,
 		},
 		{
 			"fields cleared, others kept",
@@ -72,7 +77,8 @@ func TestTasksFold(t *testing.T) {
 					Tags: chatkitd.Cleared[[]string](), DueAt: chatkitd.Cleared[time.Time](),
 				},
 			},
-			[]chatkitd.Task{{ID: "tsk_1", Title: "a", Status: "pending", CreatedAt: at(1), UpdatedAt: at(2)}}, 1, 0,
+			[]chatkitd.Task{{ID: "tsk_1", Title: "a", Status: "pending", CreatedAt: at(1), UpdatedAt: at(2)}},
+			1, 0,
 		},
 	}
 	for _, tt := range tests {

@@ -40,7 +40,7 @@ func (threads) Tables() []table {
 func (threads) Indexes() []index {
 	return []index{
 		{"threads", "user", "(user, num)"},
-		{"threads", "turn", "(turn) WHERE turn <> ''"},
+		{"threads", "turn", "(num) WHERE turn <> ''"},
 	}
 }
 

@@ -38,10 +38,12 @@ func newHub(most int) *hub {
 	return &hub{max: most, watchers: map[chatkitd.UserID]map[*watcher]struct{}{}}
 }
 
-// start begins to remember at a position: what was before is not known.
+// start begins to remember at a position: what was before is not known, and
+// whoever watches must begin again.
 func (h *hub) start(at chatkitd.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.removeAll()
 	h.ring, h.next, h.from, h.at = nil, 0, at, at
 }
 
@@ -146,6 +148,11 @@ func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	h.removeAll()
+}
+
+// removeAll ends every watch. The caller holds h.mu.
+func (h *hub) removeAll() {
 	for user, ws := range h.watchers {
 		for w := range ws {
 			h.remove(user, w)

@@ -25,7 +25,8 @@ type world struct {
 	path    string
 	options Options
 	list    []projection
-	now     time.Time // of the next event
+	busy    time.Duration // how long the writer waits for a lock
+	now     time.Time     // of the next event
 
 	s           *Service
 	write, read *sql.DB
@@ -34,10 +35,10 @@ type world struct {
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	w := &world{t: t, store: memstore.New(), path: filepath.Join(t.TempDir(), "readmodels.db"), list: all(), now: epoch}
-	t.Cleanup(func() {
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb, store: memstore.New(), path: filepath.Join(tb.TempDir(), "readmodels.db"), list: all(), now: epoch}
+	tb.Cleanup(func() {
 		w.close()
 		_ = w.store.Close()
 	})
@@ -50,7 +51,7 @@ func (w *world) open() *Service {
 	w.close()
 	ctx := context.Background()
 	var err error
-	if w.write, err = sqlite.Open(ctx, w.path, sqlite.Options{MaxConns: 1}); err != nil {
+	if w.write, err = sqlite.Open(ctx, w.path, sqlite.Options{MaxConns: 1, BusyTimeout: w.busy}); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.read, err = sqlite.Open(ctx, w.path, sqlite.Options{ReadOnly: true, MMap: 1 << 28}); err != nil {
@@ -194,13 +195,13 @@ func (w *world) dump() string {
 	return b.String()
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
+			tb.Fatalf("still not: %s", what)
 		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // polls with a deadline
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -1,0 +1,92 @@
+package projections
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
+)
+
+// fill appends turns as a chat has them: a message, a tool call that adds a task,
+// an answer. It returns the number of events.
+func (w *world) fill(turns int) int {
+	w.t.Helper()
+	count := 0
+	answer := strings.Repeat("The list is as long as it was before. ", 8)
+	for i := range turns {
+		user := chatkitd.UserID(fmt.Sprintf("user%d", i%50))
+		thread := chatkitd.ThreadID(fmt.Sprintf("thr_%d", i/10))
+		turn := chatkitd.TurnID(fmt.Sprintf("trn_%d", i))
+		w.now = w.now.Add(time.Millisecond)
+		var evs []events.Event
+		if i%10 == 0 {
+			evs = append(evs, events.ThreadCreated{ThreadID: thread, UserID: user})
+		}
+		evs = append(evs,
+			events.ItemAdded{Item: item(fmt.Sprintf("msg_%da", i), "user_message", "add buy milk tomorrow")},
+			events.TurnStarted{TurnID: turn, Trigger: events.TriggerMessage, Model: "offline"},
+			events.ToolCalled{TurnID: turn, CallID: "call_1", Name: "add_task", Arguments: json.RawMessage(`{"title":"buy milk"}`)},
+			events.ToolReturned{TurnID: turn, CallID: "call_1", Output: json.RawMessage(`{"success":true}`)},
+			events.ItemAdded{Item: item(fmt.Sprintf("msg_%db", i), "assistant_message", answer)},
+			events.TurnCompleted{TurnID: turn, Model: "offline"})
+		appendAt(w.t, w.store, events.ThreadStream(thread), w.now, evs...)
+		id := chatkitd.TaskID(fmt.Sprintf("tsk_%d", i))
+		tasks := []events.Event{events.TaskAdded{TaskID: id, Title: fmt.Sprintf("Buy milk %d", i), Tags: []string{"home"}}}
+		if i%2 == 0 {
+			tasks = append(tasks, events.TaskCompleted{TaskID: id})
+		}
+		appendAt(w.t, w.store, events.UserStream(user), w.now, tasks...)
+		count += len(evs) + len(tasks)
+	}
+	return count
+}
+
+// BenchmarkRebuild folds a log of about 150,000 events into all read models.
+func BenchmarkRebuild(b *testing.B) {
+	w := newWorld(b)
+	count := w.fill(20_000)
+	s := w.open()
+	for b.Loop() {
+		if err := s.Rebuild(context.Background(), nil, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(count)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkApply follows a log in batches.
+func BenchmarkApply(b *testing.B) {
+	for _, size := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			w := newWorld(b)
+			count := w.fill(2000)
+			var recs []events.Recorded
+			for rec, err := range w.store.ReadAll(context.Background(), events.AllRead{}) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				recs = append(recs, rec)
+			}
+			s := w.open()
+			for b.Loop() {
+				b.StopTimer()
+				for _, m := range s.models {
+					if err := s.renew(context.Background(), m); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+				for i := 0; i < len(recs); i += size {
+					part := recs[i:min(i+size, len(recs))]
+					s.applyAll(context.Background(), s.models, events.Batch{Events: part, Position: part[len(part)-1].Position})
+				}
+			}
+			b.ReportMetric(float64(count)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
