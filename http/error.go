@@ -133,7 +133,7 @@ func describeFiber(e *fiber.Error) (status int, code chatkitd.Code, message stri
 // failUnparsed answers what never became a request: headers or a body that
 // could not be read. The connection is closed afterwards.
 func (s *Server) failUnparsed(c *fiber.Ctx, err error) error {
-	r := &request{record: &record{id: chatkitd.NewID(chatkitd.PrefixRequest), method: methodLabel(c.Method()), route: unmatched, start: time.Now()}, c: c}
+	r := &request{record: &record{id: requestID(c.Get(fiber.HeaderXRequestID)), method: methodLabel(c.Method()), route: unmatched, start: time.Now()}, c: c}
 	if conn, ok := c.Context().Conn().(*conn); ok {
 		conn.linger = true
 	}

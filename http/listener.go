@@ -30,6 +30,7 @@ type listener struct {
 	metrics *metrics
 	open    atomic.Int64
 
+	refusing  chan struct{} // a place for each connection being refused
 	lingering sync.WaitGroup
 
 	mu     sync.Mutex
@@ -38,7 +39,7 @@ type listener struct {
 }
 
 func newListener(ln net.Listener, o Options, m *metrics) *listener {
-	return &listener{Listener: ln, opts: o, metrics: m, silent: make(map[*conn]struct{})}
+	return &listener{Listener: ln, opts: o, metrics: m, refusing: make(chan struct{}, maxRefusing), silent: make(map[*conn]struct{})}
 }
 
 // Accept implements [net.Listener]. Over MaxConns a connection is told so and
@@ -51,8 +52,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		setUserTimeout(nc, deadPeer)
 		if l.open.Load() >= int64(l.opts.MaxConns) {
-			l.metrics.refused.Inc()
-			refuse(nc)
+			l.refuse(nc)
 			continue
 		}
 		c := &conn{Conn: nc, l: l, writeTimeout: l.opts.WriteTimeout}
@@ -67,12 +67,40 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// refuse answers a connection that is one too many without reading from it.
-func refuse(nc net.Conn) {
-	body := `{"error":{"code":"unavailable","message":"as many connections are open as may be","request_id":"` + chatkitd.NewID(chatkitd.PrefixRequest) + `"}}`
-	_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	_, _ = io.WriteString(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"+body)
-	_ = nc.Close()
+// maxRefusing is how many refused connections are told so at a time. Others are
+// closed without a word.
+const maxRefusing = 64
+
+// refuse answers a connection that is one too many. It does not keep Accept
+// waiting: leaving takes a client's time, see [conn.Close].
+func (l *listener) refuse(nc net.Conn) {
+	l.metrics.refused.Inc()
+	c := &conn{Conn: nc, l: l}
+	select {
+	case l.refusing <- struct{}{}:
+	default:
+		_ = nc.Close()
+		return
+	}
+	if !l.startLinger(c) {
+		<-l.refusing
+		_ = nc.Close()
+		return
+	}
+	go func() {
+		defer func() { <-l.refusing }()
+		defer l.endLinger(c)
+		// An answer before the request would be none to most clients.
+		var b [1]byte
+		_ = nc.SetDeadline(time.Now().Add(lingerIdle))
+		if _, err := nc.Read(b[:]); err != nil {
+			_ = nc.Close()
+			return
+		}
+		_, _ = io.WriteString(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"+
+			`{"error":{"code":"unavailable","message":"as many connections are open as may be","request_id":"`+chatkitd.NewID(chatkitd.PrefixRequest)+`"}}`)
+		_ = c.leave()
+	}()
 }
 
 // watchSilent notes that c has not sent anything. It reports false once the
@@ -172,12 +200,16 @@ func (c *conn) Close() error {
 	c.l.open.Add(-1)
 	c.l.metrics.connections.Dec()
 	c.l.heard(c)
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !c.linger || !ok || !c.l.startLinger(c) {
+	if !c.linger || !c.l.startLinger(c) {
 		return c.Conn.Close()
 	}
 	defer c.l.endLinger(c)
-	if half.CloseWrite() == nil {
+	return c.leave()
+}
+
+// leave closes the connection once the client has seen what was written.
+func (c *conn) leave() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		c.discard()
 	}
 	return c.Conn.Close()

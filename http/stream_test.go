@@ -376,6 +376,40 @@ func TestShutdownEndsStreams(t *testing.T) {
 	c.HTTP.CloseIdleConnections()
 }
 
+// TestShutdownGivesUp has a request that only ends when it is told to.
+func TestShutdownGivesUp(t *testing.T) {
+	entered, left := make(chan struct{}), make(chan error, 1)
+	s := start(t, &fake{startTurn: func(ctx context.Context, _ chatkitd.Meta, _ chatkitd.TurnCommand) (chatkitd.TurnStream, error) {
+		close(entered)
+		<-ctx.Done()
+		left <- ctx.Err()
+		return nil, ctx.Err()
+	}})
+	c := s.client(t, "alice")
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := c.Try(context.Background(), "POST", "/api/v1/chatkit", create("hi"))
+		if err != nil {
+			answered <- 0
+			return
+		}
+		answered <- resp.Status
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the request ended with %v", err)
+	}
+	if got := <-answered; got != 499 {
+		t.Errorf("the client got %d", got)
+	}
+	eventually(t, "the connection is closed", func() bool { return s.metric(t, "chatkitd_http_connections", "") == 0 })
+}
+
 func TestLargeBody(t *testing.T) {
 	s := start(t, &fake{})
 	c := s.client(t, "alice")
