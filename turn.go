@@ -89,12 +89,13 @@ type TurnSink interface {
 	// effect, notice. It panics on an event that must be durable.
 	Emit(ev chatkit.Event)
 	// Commit makes events durable in one append and publishes them after it:
-	// item done, replaced or removed. After an error the turn must end.
+	// item done, replaced or removed. A message that is done may wait for what
+	// comes next, the turn's end at the latest. After an error the turn must end.
 	Commit(ctx context.Context, evs ...chatkit.Event) error
 	// ToolsCalled makes calls durable. It must have returned before any of them
 	// has an effect.
 	ToolsCalled(ctx context.Context, calls ...ToolCall) error
-	// ToolsReturned makes the outputs of calls durable.
+	// ToolsReturned makes the outputs of calls durable, with what comes next.
 	ToolsReturned(ctx context.Context, outputs ...ToolOutput) error
 }
 

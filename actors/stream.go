@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"encoding/json"
 	"errors"
 	"sync"
 
@@ -50,9 +51,26 @@ func (s *turnStream) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {
 	return s.frames[min(n, uint64(len(s.frames))):len(s.frames):len(s.frames)], s.ended, s.more
 }
 
+// visible is an event on its way to the readers. Of an item that is done, item is
+// its JSON: it was encoded for the log already.
+type visible struct {
+	event chatkit.Event
+	item  json.RawMessage
+}
+
+func (v visible) append(dst []byte) ([]byte, error) {
+	if v.item != nil {
+		return chatkit.AppendItemDone(dst, v.item), nil
+	}
+	return chatkit.AppendEvent(dst, v.event)
+}
+
 // publish appends events and wakes the readers. After errTurnTooLong nothing
 // more is taken but what force says must be.
-func (s *turnStream) publish(force bool, evs ...chatkit.Event) error {
+func (s *turnStream) publish(force bool, evs ...visible) error {
+	if len(evs) == 0 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ev := range evs {
@@ -60,7 +78,7 @@ func (s *turnStream) publish(force bool, evs ...chatkit.Event) error {
 			return errTurnTooLong
 		}
 		start := len(s.block)
-		block, err := chatkit.AppendEvent(s.block, ev)
+		block, err := ev.append(s.block)
 		if err != nil {
 			return err
 		}

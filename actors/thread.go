@@ -172,15 +172,15 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 
 // opening returns the first events of a turn's stream, as chatkit-python 1.6.5
 // sends them.
-func (t *thread) opening(o startOrder, created bool) []chatkit.Event {
-	var evs []chatkit.Event
+func (t *thread) opening(o startOrder, created bool) []visible {
+	var evs []visible
 	if created {
-		evs = append(evs, chatkit.ThreadCreated{Thread: t.state.thread()})
+		evs = append(evs, visible{event: chatkit.ThreadCreated{Thread: t.state.thread()}})
 	}
 	if _, retry := o.cmd.(chatkitd.RetryAfterItem); !retry {
-		evs = append(evs, chatkit.ItemDone{Item: o.message})
+		evs = append(evs, visible{item: t.state.entries[len(t.state.entries)-1].raw})
 	}
-	return append(evs, chatkit.StreamOptions{AllowCancel: true})
+	return append(evs, visible{event: chatkit.StreamOptions{AllowCancel: true}})
 }
 
 func (t *thread) do(ctx context.Context, o threadOrder) (chatkitd.Receipt, error) {

@@ -113,9 +113,7 @@ func (t *turn) finish(s *sink, o outcome) {
 	evs, err := t.settle(ctx, s, o)
 	if err != nil {
 		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "err", err)
-		evs = append(evs[:0:0], chatkit.ErrorEvent{
-			Code: chatkit.ErrorStream, Message: "The end of this answer could not be stored.", AllowRetry: true,
-		})
+		evs = failure("The end of this answer could not be stored.")
 	} else if o.kind == turnFailed {
 		t.sys.opts.Log.Warn("turn failed", "turn", string(t.id), "thread", string(t.thread), "user", string(t.user), "request_id", t.request, "err", o.err)
 	}
@@ -126,7 +124,7 @@ func (t *turn) finish(s *sink, o outcome) {
 }
 
 // settle appends the end of the turn and returns what the readers are to see.
-func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]chatkit.Event, error) {
+func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error) {
 	now := t.sys.now()
 	facts, evs, err := s.leftovers(o.kind == turnFailed || o.kind == turnCancelled)
 	if err != nil {
@@ -140,7 +138,7 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]chatkit.Event,
 		})
 	case turnFailed:
 		facts = append(facts, events.TurnFailed{TurnID: t.id, Reason: o.reason})
-		evs = append(evs, chatkit.ErrorEvent{Code: chatkit.ErrorStream, Message: o.reason, AllowRetry: true})
+		evs = append(evs, failure(o.reason)...)
 	case turnCancelled:
 		raw, err := chatkit.EncodeItem(cancelNote(t.thread, now))
 		if err != nil {
@@ -149,9 +147,7 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]chatkit.Event,
 		facts = append(facts, events.ItemAdded{Item: raw}, events.TurnCancelled{TurnID: t.id, Reason: o.reason})
 	case turnInterrupted:
 		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
-		evs = append(evs, chatkit.ErrorEvent{
-			Code: chatkit.ErrorStream, Message: "The server was stopped before the answer was complete.", AllowRetry: true,
-		})
+		evs = append(evs, failure("The server was stopped before the answer was complete.")...)
 	}
 	s.seq++
 	rec := record{turn: t.id, seq: s.seq, facts: facts, last: true}
@@ -160,9 +156,14 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]chatkit.Event,
 		return nil, err
 	}
 	if reply.changed != nil {
-		evs = append(evs, chatkit.ThreadUpdated{Thread: *reply.changed})
+		evs = append(evs, visible{event: chatkit.ThreadUpdated{Thread: *reply.changed}})
 	}
 	return evs, nil
+}
+
+// failure is what a client is told when a turn did not come to its end.
+func failure(message string) []visible {
+	return []visible{{event: chatkit.ErrorEvent{Code: chatkit.ErrorStream, Message: message, AllowRetry: true}}}
 }
 
 // record makes facts of the turn durable.

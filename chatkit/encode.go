@@ -1,6 +1,7 @@
 package chatkit
 
 import (
+	"encoding/json"
 	"errors"
 	"strconv"
 	"unicode/utf8"
@@ -30,6 +31,13 @@ func AppendEvent(dst []byte, ev Event) ([]byte, error) {
 		return dst, err
 	}
 	return append(dst, raw...), nil
+}
+
+// AppendItemDone appends an [ItemDone] whose item [EncodeItem] has encoded.
+func AppendItemDone(dst []byte, item json.RawMessage) []byte {
+	dst = append(dst, `{"type":"thread.item.done","item":`...)
+	dst = append(dst, item...)
+	return append(dst, '}')
 }
 
 func appendTextDelta(dst []byte, item string, delta TextDelta) []byte {
