@@ -406,3 +406,24 @@ func TestCancelledRebuildLeavesNothing(t *testing.T) {
 		t.Errorf("%d tables and indexes were %d before", n, before)
 	}
 }
+
+// TestDeliveredTwice checks that events the log delivers again change nothing.
+func TestDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.options.Store = &flaky{Store: w.store}
+	s := w.run()
+	for _, ev := range []events.Event{
+		task("tsk_1", "one"), events.TaskCompleted{TaskID: "tsk_1"}, task("tsk_2", "two"), events.TaskDeleted{TaskID: "tsk_1"},
+	} {
+		w.user("ann", ev)
+		w.caughtUp()
+	}
+	page, err := s.Tasks(t.Context(), "ann", chatkitd.TaskFilter{})
+	if err != nil || page.Pending != 1 || page.Completed != 0 || page.Total != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if st := w.state("tasks"); st.State != Running || st.Failure != nil {
+		t.Errorf("state: %+v", st)
+	}
+}
