@@ -6,12 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chatkitd/chatkitd/config"
-	"github.com/chatkitd/chatkitd/events"
 	"github.com/chatkitd/chatkitd/internal/embedded"
 	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
@@ -23,7 +21,7 @@ const readModelsFile = "readmodels.db"
 
 // dataFolder is the open log and the read models of it.
 type dataFolder struct {
-	store       events.Store
+	store       *embedded.Store
 	write, read *sql.DB
 	views       *projections.Service
 }
@@ -36,11 +34,9 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 			err = errors.Join(err, d.close())
 		}
 	}()
-	store, err := embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg})
-	if err != nil {
+	if d.store, err = embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg}); err != nil {
 		return nil, err
 	}
-	d.store = store
 	file := filepath.Join(cfg.Data, readModelsFile)
 	if d.write, err = sqlite.Open(ctx, file, sqlite.Options{MaxConns: 1, CacheKiB: 64 << 10}); err != nil {
 		return nil, err
@@ -57,14 +53,6 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 // openReadModels opens the read models for reading, beside a server.
 func openReadModels(ctx context.Context, cfg *config.Config) (*sql.DB, error) {
 	return sqlite.Open(ctx, filepath.Join(cfg.Data, readModelsFile), sqlite.Options{ReadOnly: true, MaxConns: 8, MMap: 1 << 30})
-}
-
-// storeReady asks the store a question that it can only answer when it is well.
-func (d *dataFolder) storeReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_, err := d.store.Head(ctx)
-	return err
 }
 
 // close closes in the reverse order of opening.

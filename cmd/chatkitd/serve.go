@@ -90,7 +90,7 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 		Tasks: s.actors, TaskReader: s.data.views, Threads: s.actors, ThreadReader: s.data.views,
 		Page: web.Files(), Gatherer: registry, Registerer: registry,
 		Checks: []chatkitdhttp.Check{
-			{Name: "event_store", Func: s.data.storeReady},
+			{Name: "event_store", Func: s.data.store.Ready},
 			{Name: "projections", Func: func(context.Context) error { return s.data.views.Ready() }},
 			{Name: "token_keys", Func: s.auth.Ready},
 		},

@@ -15,6 +15,7 @@ const (
 	opAppend operation = iota
 	opDelete
 	opTombstone
+	opProbe
 )
 
 // A request waits in the queue for the writer.
@@ -90,6 +91,17 @@ func (s *Store) remove(ctx context.Context, op operation, stream string, expecte
 		return ErrReadOnly
 	}
 	return s.do(ctx, &request{ctx: ctx, op: op, stream: stream, expected: expected, size: requestOverhead}).err
+}
+
+// Ready returns nil when the store takes appends. After a failed one it finds out
+// by a small write of its own, which changes nothing: so a store that was full is
+// ready again as soon as there is room, without anybody's append.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.writer == nil || !s.failing.Load() {
+		_, err := s.Head(ctx)
+		return err
+	}
+	return s.do(ctx, &request{ctx: ctx, op: opProbe, size: requestOverhead}).err
 }
 
 // do hands r to the writer and waits.

@@ -54,7 +54,13 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("Head = %v, %v; want %v", head, err, first.Position)
 	}
 
+	if !s.failing.Load() {
+		t.Error("the store does not know that it refuses appends")
+	}
 	limit(1 << 30)
+	if err := s.Ready(t.Context()); err != nil || s.failing.Load() {
+		t.Errorf("Ready after there is room again = %v, failing %v; no append was needed for it", err, s.failing.Load())
+	}
 	last := eventstest.Append(t, s, "test-1", events.At(2), big...)
 	if last.Revision != 102 || last.Position.Commit != 103 {
 		t.Errorf("got %+v, want revision 102 at position 103", last)

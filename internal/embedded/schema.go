@@ -41,8 +41,10 @@ var schema = []string{
 ) STRICT`,
 	`CREATE UNIQUE INDEX events_stream ON events (stream_id, rev)`,
 	fmt.Sprintf(`PRAGMA application_id = %d`, applicationID),
-	fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion),
+	setSchemaVersion,
 }
+
+var setSchemaVersion = fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion)
 
 var (
 	// ErrNewer is returned for a file that a newer version of chatkitd made.

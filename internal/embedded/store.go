@@ -73,6 +73,7 @@ type Store struct {
 	readers chan *reader
 	tail    tail
 	bytes   atomic.Int64 // waiting in the queue
+	failing atomic.Bool  // the last batch could not be committed; set by the writer
 
 	gate   sync.RWMutex // guards sends to queue against its close
 	queue  chan *request

@@ -42,7 +42,6 @@ type writer struct {
 	batch   []*request
 	answers []answer
 	recs    []events.Recorded // of the batch, for subscribers
-	failing bool              // the last batch failed
 }
 
 func newWriter(s *Store) *writer {
@@ -102,8 +101,7 @@ func (w *writer) write() {
 			r.answer <- answer{err: fmt.Errorf("%w: %w", events.ErrUnavailable, err)}
 		}
 	} else {
-		if w.failing {
-			w.failing = false
+		if w.s.failing.Swap(false) {
 			w.s.log.Info("event store takes appends again")
 		}
 		if n := w.head - before; n > 0 {
@@ -147,6 +145,9 @@ func (w *writer) transact() error {
 
 // apply decides about one request and makes its changes.
 func (w *writer) apply(r *request, keep bool) (answer, error) {
+	if r.op == opProbe {
+		return answer{}, w.conn.Exec(setSchemaVersion) // to what it is: a page is written all the same
+	}
 	st, err := w.stream(r.stream)
 	if err != nil {
 		return answer{}, err
@@ -221,8 +222,7 @@ func (w *writer) ready() error {
 // it believed about the file is forgotten.
 func (w *writer) recover(cause error) {
 	w.s.metrics.failed.Inc()
-	if !w.failing {
-		w.failing = true
+	if !w.s.failing.Swap(true) {
 		w.s.log.Error("event store refuses appends", "error", cause)
 	}
 	w.loaded = false
