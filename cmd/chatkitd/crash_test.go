@@ -38,7 +38,7 @@ func spawn(t *testing.T, dir string) (addr string, kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "serve", "--listen=127.0.0.1:0", "--data="+dir, "--offline-delay=5ms", "--agent=offline", "--log-level=warn", "--rate-limit=0")
+	cmd := exec.CommandContext(context.Background(), exe, "serve", "--listen=127.0.0.1:0", "--data="+dir, "--offline-delay=5ms", "--agent=offline", "--log-level=warn", "--rate-limit=0")
 	cmd.Env = append(os.Environ(), "CHATKITD_TEST_BE_THE_PROGRAM=1")
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()

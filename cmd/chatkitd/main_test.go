@@ -52,6 +52,7 @@ func (s *server) wait(t *testing.T) int {
 }
 
 func (s *server) client(t *testing.T, user string) *apitest.Client {
+	t.Helper()
 	return apitest.New(t, "http://"+s.addr, "test-token-"+user)
 }
 
@@ -76,14 +77,15 @@ func say(t *testing.T, c *apitest.Client, thread, text string) (id, answer strin
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch ev := ev.(type) {
-		case chatkit.ThreadCreated:
+		if ev, ok := ev.(chatkit.ThreadCreated); ok {
 			id = ev.Thread.ID
-		case chatkit.ItemDone:
+		}
+		if ev, ok := ev.(chatkit.ItemDone); ok {
 			if m, ok := ev.Item.(chatkit.AssistantMessage); ok {
 				answer += m.Content[0].Text
 			}
-		case chatkit.ErrorEvent:
+		}
+		if ev, ok := ev.(chatkit.ErrorEvent); ok {
 			t.Fatalf("%q: the turn failed: %s", text, ev.Message)
 		}
 	}
