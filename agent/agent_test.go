@@ -15,6 +15,7 @@ import (
 	"github.com/chatkitd/chatkitd/agent/agenttest"
 	"github.com/chatkitd/chatkitd/chatkit"
 	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/tools/toolstest"
 )
 
 var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -56,13 +57,13 @@ func text(s string) func(func(*agent.Event) error) (*agent.Response, error) {
 
 type rig struct {
 	model *script
-	tasks *agenttest.Tasks
+	tasks *toolstest.Tasks
 	sink  *agenttest.Sink
 	agent *agent.Agent
 }
 
 func newRig(answers ...func(func(*agent.Event) error) (*agent.Response, error)) *rig {
-	r := &rig{model: &script{answers: answers}, tasks: agenttest.NewTasks(func() time.Time { return now }), sink: agenttest.NewSink()}
+	r := &rig{model: &script{answers: answers}, tasks: toolstest.NewTasks(func() time.Time { return now }), sink: agenttest.NewSink()}
 	r.agent = agent.New(agent.Options{Model: r.model, Tools: tools.New(r.tasks, r.tasks, nil), Now: func() time.Time { return now }})
 	return r
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/chatkitd/chatkitd"
-	"github.com/chatkitd/chatkitd/agent/agenttest"
 	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/tools/toolstest"
 )
 
 var (
@@ -21,13 +21,13 @@ var (
 )
 
 type rig struct {
-	*agenttest.Tasks
+	*toolstest.Tasks
 	set   *tools.Set
 	calls int
 }
 
 func newRig() *rig {
-	s := agenttest.NewTasks(func() time.Time { return now })
+	s := toolstest.NewTasks(func() time.Time { return now })
 	return &rig{Tasks: s, set: tools.New(s, s, nil)}
 }
 
@@ -159,8 +159,10 @@ func TestNoUserID(t *testing.T) {
 	r.call(t.Context(), "add_task", `{"title":"secret"}`)
 	bob := r.set.Bind("bob")
 	for _, c := range []struct{ name, args string }{
-		{"find_task_by_name", `{"name":"secret"}`}, {"complete_task", `{"task_id":"tsk_0001"}`},
-		{"delete_task", `{"task_id":"tsk_0001"}`}, {"update_task", `{"task_id":"tsk_0001","title":"x"}`},
+		{"find_task_by_name", `{"name":"secret"}`},
+		{"complete_task", `{"task_id":"tsk_0001"}`},
+		{"delete_task", `{"task_id":"tsk_0001"}`},
+		{"update_task", `{"task_id":"tsk_0001","title":"x"}`},
 		{"complete_task", `{"task_id":"tsk_0001","user_id":"alice"}`},
 	} {
 		if out := bob.Call(t.Context(), tools.Call{Turn: "t", ID: c.name, Name: c.name, Arguments: []byte(c.args)}); out.Success || strings.Contains(string(out.JSON), `"title":"secret"`) {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/tools"
@@ -392,11 +393,8 @@ func join(names []string, word string) string {
 }
 
 func upperFirst(s string) string {
-	for i, r := range s {
-		if i == 0 && r < 0x80 {
-			return strings.ToUpper(s[:1]) + s[1:]
-		}
-		break
+	if s == "" || s[0] >= utf8.RuneSelf {
+		return s
 	}
-	return s
+	return strings.ToUpper(s[:1]) + s[1:]
 }

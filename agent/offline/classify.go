@@ -191,7 +191,8 @@ func addHeader(h string) bool {
 // long makes one task of a message that is too long to be read word by word.
 func (p *dateParser) long(s string) details {
 	first, _, _ := strings.Cut(s, "\n")
-	if b := addBody(strip(cutWords(first, 1000))); b != "" {
+	first = cutWords(first, 1000)
+	if b := addBody(strip(first)); b != "" {
 		first = b
 	}
 	return details{title: cutWords(cleanTitle(first), chatkitd.MaxTaskTitle), notes: s}.fit()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chatkitd/chatkitd/tools"
 )
@@ -79,7 +80,7 @@ var dayRules = []dayRule{
 		return t, -1, ok
 	}),
 	fixed(`day after tomorrow`, 2, -1),
-	rule(`(?:tomorrow|tmrw|tmr|tomorow|tommorow|tommorrow)(?:'s)?( morning| noon| afternoon| evening| night)?`, func(p *dateParser, g []string) (time.Time, int, bool) {
+	rule(`(?:tomorrow|tmrw|tmr|tomm?orr?ow)(?:'s)?( morning| noon| afternoon| evening| night)?`, func(p *dateParser, g []string) (time.Time, int, bool) {
 		return midnight(p.now, 1), partOfDay(g[1]), true
 	}),
 	fixed(`tonight`, 0, 20*60),
@@ -166,6 +167,9 @@ func at(day time.Time, minute int) time.Time {
 }
 
 func (p *dateParser) findDay(s string) (rest string, day time.Time, minute int, ok bool) {
+	if !mayDate(s) {
+		return s, time.Time{}, -1, false
+	}
 	for _, r := range dayRules {
 		for from := 0; from < len(s); {
 			loc := r.re.FindStringSubmatchIndex(s[from:])
@@ -186,6 +190,21 @@ func (p *dateParser) findDay(s string) (rest string, day time.Time, minute int, 
 		}
 	}
 	return s, time.Time{}, -1, false
+}
+
+// dateWords are those without which there is no day in a text without digits.
+var dateWords = set(strings.ReplaceAll(weekdayNames+"|"+monthNames+"|day|today|tonight|tmrw|tmr|yesterday|in|this|next|weekend|end|eod|from|week|month", "|", " "))
+
+// mayDate saves most texts the twenty patterns.
+func mayDate(s string) bool {
+	for word := range strings.FieldsFuncSeq(s, func(r rune) bool {
+		return r < '0' || r > '9' && r < 'A' || r > 'Z' && r < 'a' || r > 'z' && r < utf8.RuneSelf
+	}) {
+		if word = strings.ToLower(word); word[0] <= '9' || dateWords[word] || strings.HasPrefix(word, "tom") {
+			return true
+		}
+	}
+	return false
 }
 
 // surround marks with "^" and "$" whether a match touches the ends of s, which

@@ -16,6 +16,7 @@ import (
 	"github.com/chatkitd/chatkitd/agent/offline"
 	"github.com/chatkitd/chatkitd/chatkit"
 	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/tools/toolstest"
 )
 
 func TestDialogs(t *testing.T) {
@@ -135,11 +136,13 @@ func TestInterrupted(t *testing.T) {
 		{"all was done", "add buy milk", []chatkitd.Entry{exchange("add_task", `{"title":"buy milk"}`, task)}, "Added **buy milk**.", "", 0},
 		{
 			"half was done", "add buy milk, and call Anna",
-			[]chatkitd.Entry{exchange("add_task", `{"title":"buy milk"}`, task)}, "Added 2 tasks:\n\n- **buy milk**\n- **call Anna**", "call Anna", 1,
+			[]chatkitd.Entry{exchange("add_task", `{"title":"buy milk"}`, task)},
+			"Added 2 tasks:\n\n- **buy milk**\n- **call Anna**", "call Anna", 1,
 		},
 		{
 			"a date that would be another one now", "add buy milk in an hour",
-			[]chatkitd.Entry{exchange("add_task", `{"title":"buy milk","due_at":"2026-11-23T08:00:00Z"}`, task)}, "Added **buy milk**.", "", 0,
+			[]chatkitd.Entry{exchange("add_task", `{"title":"buy milk","due_at":"2026-11-23T08:00:00Z"}`, task)},
+			"Added **buy milk**.", "", 0,
 		},
 		{
 			"outcome unknown", "add buy milk",
@@ -167,7 +170,7 @@ func TestInterrupted(t *testing.T) {
 func TestWordByWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tasks := agenttest.NewTasks(nil)
+		tasks := toolstest.NewTasks(nil)
 		a := agent.New(agent.Options{Model: offline.New(offline.Options{Delay: 15 * time.Millisecond}), Tools: tools.New(tasks, tasks, nil)})
 		c := &chat{t: t}
 		sink := agenttest.NewSink()
@@ -225,7 +228,7 @@ func TestAnyText(t *testing.T) {
 		parts = append(parts, strings.Fields(s.say)...)
 	}
 	parts = append(parts, ",", "and", "\n", "- ", ":", "\"", "“", "”", "\x00", "\xff", "#", "#1", "at", "5pm", "!!", "the", "not", "done", "it")
-	for range 300 {
+	for range 100 {
 		c := newChat(t)
 		var b strings.Builder
 		for range rng.IntN(40) {
@@ -255,7 +258,7 @@ func FuzzMessage(f *testing.F) {
 		if len(text) > 4*chatkitd.MaxMessage {
 			return
 		}
-		tasks := agenttest.NewTasks(func() time.Time { return monday })
+		tasks := toolstest.NewTasks(func() time.Time { return monday })
 		a := agent.New(agent.Options{Model: offline.New(offline.Options{}), Tools: tools.New(tasks, tasks, nil)})
 		c := &chat{t: t}
 		sink := agenttest.NewSink()
@@ -266,7 +269,7 @@ func FuzzMessage(f *testing.F) {
 		if sink.Text() == "" || len(sink.Faults) > 0 {
 			t.Errorf("answer %q, faults %q", sink.Text(), sink.Faults)
 		}
-		if d := time.Since(began); d > 2*time.Second {
+		if d := time.Since(began); d > 10*time.Second {
 			t.Errorf("it took %v", d)
 		}
 	})
@@ -277,7 +280,7 @@ func BenchmarkMessage(b *testing.B) {
 		b.Run(fmt.Sprintf("%d characters", len(text)), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				tasks := agenttest.NewTasks(nil)
+				tasks := toolstest.NewTasks(nil)
 				a := agent.New(agent.Options{Model: offline.New(offline.Options{}), Tools: tools.New(tasks, tasks, nil)})
 				c := &chat{}
 				if _, err := a.Run(b.Context(), c.input(text), agenttest.NewSink()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/chatkitd/chatkitd/agent/offline"
 	"github.com/chatkitd/chatkitd/chatkit"
 	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/tools/toolstest"
 )
 
 // monday is the time at which all tests take place: Monday, 23 November 2026.
@@ -22,7 +23,7 @@ var berlin = time.FixedZone("Europe/Berlin", 3600)
 // chat is a conversation with the offline agent.
 type chat struct {
 	t       *testing.T
-	tasks   *agenttest.Tasks
+	tasks   *toolstest.Tasks
 	agent   *agent.Agent
 	history []chatkitd.Entry
 	turns   int
@@ -31,7 +32,7 @@ type chat struct {
 
 func newChat(t *testing.T) *chat {
 	t.Helper()
-	tasks := agenttest.NewTasks(func() time.Time { return monday })
+	tasks := toolstest.NewTasks(func() time.Time { return monday })
 	return &chat{t: t, tasks: tasks, agent: agent.New(agent.Options{
 		Model: offline.New(offline.Options{}), Tools: tools.New(tasks, tasks, nil), Now: func() time.Time { return monday },
 	})}

@@ -288,10 +288,10 @@ func fitting(do action, tasks []chatkitd.Task) []chatkitd.Task {
 
 func (r *round) selected(in intent, ref ref, o *outcome) []chatkitd.Task {
 	f := ref.filter
-	switch in.do {
-	case complete, update:
+	if in.do == complete || in.do == update {
 		f.status, f.everything = chatkitd.TaskPending, false
-	case reopen:
+	}
+	if in.do == reopen {
 		f.status, f.everything = chatkitd.TaskCompleted, false
 	}
 	out, ok := r.list(f)
@@ -374,11 +374,12 @@ func (r *round) change(in intent, t chatkitd.Task, o *outcome) {
 		o.take(r.need(tools.CompleteTask, id))
 	case remove:
 		o.take(r.need(tools.DeleteTask, id))
-	default:
+	case update:
 		for name, v := range r.changes(in, t) {
 			id[name] = v
 		}
 		o.take(r.need(tools.UpdateTask, id))
+	case unclear, add, list, greet, thank, bye, help, choose: // nothing about one task
 	}
 }
 

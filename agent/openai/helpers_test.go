@@ -10,6 +10,7 @@ import (
 	"github.com/chatkitd/chatkitd/agent/openai"
 	"github.com/chatkitd/chatkitd/chatkit"
 	"github.com/chatkitd/chatkitd/tools"
+	"github.com/chatkitd/chatkitd/tools/toolstest"
 )
 
 var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -19,7 +20,7 @@ const apiKey = "sk-test-abcdef0123456789"
 // rig is an agent against a scripted provider.
 type rig struct {
 	server *agenttest.Server
-	tasks  *agenttest.Tasks
+	tasks  *toolstest.Tasks
 	sink   *agenttest.Sink
 	model  *openai.Model
 	agent  *agent.Agent
@@ -27,7 +28,7 @@ type rig struct {
 
 func newRig(t *testing.T, opts openai.Options, script ...agenttest.Reply) *rig {
 	t.Helper()
-	r := &rig{server: agenttest.NewServer(script...), tasks: agenttest.NewTasks(func() time.Time { return now }), sink: agenttest.NewSink()}
+	r := &rig{server: agenttest.NewServer(script...), tasks: toolstest.NewTasks(func() time.Time { return now }), sink: agenttest.NewSink()}
 	t.Cleanup(r.server.Close)
 	opts.BaseURL = r.server.URL
 	if opts.APIKey == "" {

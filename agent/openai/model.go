@@ -90,7 +90,7 @@ func New(opts Options) (*Model, error) {
 		opts.Client = newClient(opts)
 	}
 	hosted := hosts(base.Hostname())
-	if opts.Reasoning == Auto && !(hosted && thinks(opts.Model)) {
+	if opts.Reasoning == Auto && (!hosted || !thinks(opts.Model)) {
 		opts.Reasoning = Off
 	}
 	if opts.Strict == Auto && !hosted {

@@ -1,4 +1,6 @@
-package agenttest
+// Package toolstest has a task service in memory, for tests of the tools and of
+// agents.
+package toolstest
 
 import (
 	"cmp"
@@ -24,7 +26,7 @@ type Tasks struct {
 	metas []chatkitd.Meta
 	// Fail, if set, is asked before each command; an error is returned in its
 	// place. With after the command has had its effect nevertheless.
-	Fail func(cmd chatkitd.TaskCommand, attempt int) (err error, after bool) //nolint:revive // the error is an answer here, not a failure
+	Fail func(cmd chatkitd.TaskCommand, attempt int) (err error, after bool)
 	// attempts counts the commands by key.
 	attempts map[string]int
 }
