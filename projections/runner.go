@@ -15,6 +15,9 @@ const (
 	patience   = 5               // attempts of a batch before the others go on without
 	saveEvery  = time.Second     // a checkpoint of events that changed nothing
 	saveEvents = events.MaxBatch // or so many of them
+	// linger is how long the runner lets events gather before the next batch,
+	// unless a query waits for them. A transaction costs much more than an event.
+	linger = 10 * time.Millisecond
 )
 
 // ErrRunning is returned by [Service.Run] and [Service.Rebuild] while the other
@@ -84,7 +87,35 @@ func (s *Service) follow(ctx context.Context, healthy func()) error {
 		if active = s.applyAll(ctx, active, b); len(active) == 0 || ctx.Err() != nil {
 			return nil
 		}
+		if b.CaughtUp && len(b.Events) > 0 {
+			s.linger(ctx)
+		}
 	}
+}
+
+// linger lets events gather, until a query waits for one.
+func (s *Service) linger(ctx context.Context) {
+	t := time.NewTimer(linger)
+	defer t.Stop()
+	for s.waiting.Load() == 0 {
+		select {
+		case <-s.hurry: // perhaps of a query that does not wait any more
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hasten makes the runner go on at once, until done is called.
+func (s *Service) hasten() (done func()) {
+	s.waiting.Add(1)
+	select {
+	case s.hurry <- struct{}{}:
+	default: // it is told already
+	}
+	return func() { s.waiting.Add(-1) }
 }
 
 // next waits for a batch, or until a projection is due for a retry (again).

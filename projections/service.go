@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +69,9 @@ type Service struct {
 	writes  *writes
 	hub     *hub
 
-	runner sync.Mutex // held by Run and Rebuild
+	waiting atomic.Int64  // queries that wait for the runner
+	hurry   chan struct{} // tells it that one began to
+	runner  sync.Mutex    // held by Run and Rebuild
 }
 
 var (
@@ -98,7 +101,7 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 	s := &Service{
 		write: o.Write, read: o.Read, store: o.Store, log: o.Log, now: o.Now,
 		timeout: o.WaitTimeout, batchSize: o.BatchSize,
-		writes: newWrites(), hub: newHub(o.MaxWatchers),
+		writes: newWrites(), hub: newHub(o.MaxWatchers), hurry: make(chan struct{}, 1),
 	}
 	entries, err := openCatalog(ctx, o.Write, ps)
 	if err != nil {
@@ -207,6 +210,7 @@ func (s *Service) await(ctx context.Context, user chatkitd.UserID, models ...*mo
 
 func (s *Service) awaitModel(ctx context.Context, m *model, pos chatkitd.Position) error {
 	start := s.now()
+	defer s.hasten()()
 	wait, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err := m.waitFor(wait, pos)
@@ -234,6 +238,7 @@ func (s *Service) caughtUp(ctx context.Context, models ...*model) error {
 		}
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(err)
 	}
+	defer s.hasten()()
 	for _, m := range models {
 		if err := m.waitFor(ctx, head); err != nil {
 			return err
