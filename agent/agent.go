@@ -74,9 +74,8 @@ func (a *Agent) Run(ctx context.Context, in chatkitd.TurnInput, sink chatkitd.Tu
 		ids:    map[string]bool{},
 	}
 	err := t.run()
-	if ctx.Err() != nil {
-		// What failed because the turn was cancelled is the cancelling.
-		return t.result, ctx.Err()
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // what failed because the turn was cancelled is the cancelling
 	}
 	return t.result, err
 }

@@ -14,16 +14,15 @@ import (
 // many times the cost; the schemas of the tools alone would be encoded anew in
 // each round.
 type request struct {
-	Model        string          `json:"model"`
-	Instructions string          `json:"instructions,omitempty"`
-	Input        []any           `json:"input"`
-	Tools        json.RawMessage `json:"tools,omitempty"`
-	ToolChoice   any             `json:"tool_choice,omitempty"`
-	Parallel     bool            `json:"parallel_tool_calls"`
-	Store        bool            `json:"store"` // never: the conversation is ours
-	Stream       bool            `json:"stream"`
-	Include      []string        `json:"include,omitempty"`
-	Reasoning    *reasoning      `json:"reasoning,omitempty"`
+	Model        string     `json:"model"`
+	Instructions string     `json:"instructions,omitempty"`
+	Input        []any      `json:"input"`
+	ToolChoice   any        `json:"tool_choice,omitempty"`
+	Parallel     bool       `json:"parallel_tool_calls"`
+	Store        bool       `json:"store"` // never: the conversation is ours
+	Stream       bool       `json:"stream"`
+	Include      []string   `json:"include,omitempty"`
+	Reasoning    *reasoning `json:"reasoning,omitempty"`
 }
 
 type reasoning struct {
@@ -66,8 +65,8 @@ func (m *Model) encode(req *agent.Request) ([]byte, error) {
 			body.Input = append(body.Input, inputMessage{in.Role, in.Text})
 		}
 	}
-	var err error
-	if body.Tools, err = m.tools.encode(req.Tools, m.opts.Strict != Off); err != nil {
+	defs, err := m.tools.encode(req.Tools, m.opts.Strict != Off)
+	if err != nil {
 		return nil, err
 	}
 	if req.ToolChoice != "" {
@@ -83,6 +82,14 @@ func (m *Model) encode(req *agent.Request) ([]byte, error) {
 	if err := enc.Encode(body); err != nil {
 		return nil, fmt.Errorf("encode the request to the model: %w", err)
 	}
+	if len(defs) == 0 {
+		return buf.Bytes(), nil
+	}
+	// Put in as they are: the encoder would check and compact them each time.
+	buf.Truncate(bytes.LastIndexByte(buf.Bytes(), '}'))
+	buf.WriteString(`,"tools":`)
+	buf.Write(defs)
+	buf.WriteByte('}')
 	return buf.Bytes(), nil
 }
 
