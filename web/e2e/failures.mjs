@@ -111,8 +111,9 @@ export async function failures() {
     const dialog = page.getByRole('dialog', { name: 'Sign in' });
     await dialog.waitFor();
     await look(page, 'sign-in');
-    await dialog.press('Escape');
-    await dialog.press('Escape');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await page.waitForTimeout(300);
     check(await dialog.isVisible(), 'there is no way round it');
     await dialog.getByLabel('Access token').fill(`Bearer ${token('carol', 1)}`);
     await dialog.getByLabel('Access token').press('Enter');

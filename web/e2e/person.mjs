@@ -8,7 +8,7 @@ import { answered, answers, check, equal, eventually, look, message, open, quest
 // start runs a server of our own on a data folder, until it is healthy.
 async function start(bin, data, port) {
   const child = spawn(bin, ['serve'], {
-    env: { PATH: process.env.PATH, HOME: data, CHATKITD_DATA: data, CHATKITD_LISTEN: `127.0.0.1:${port}`, CHATKITD_AGENT: 'offline', ENVIRONMENT: 'development' },
+    env: { PATH: process.env.PATH, HOME: data, CHATKITD_DATA: data, CHATKITD_LISTEN: `127.0.0.1:${port}`, CHATKITD_AGENT: 'offline', CHATKITD_OFFLINE_DELAY: '60ms', ENVIRONMENT: 'development' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let log = '';
@@ -122,6 +122,7 @@ export async function person(given, bin) {
       await say(page, many('reload'));
       await eventually(() => /\/t\/thr_/.test(page.url()), 'the thread is known');
       await page.reload();
+      if (bin) await stopButton(page).waitFor(); // ours writes slowly enough to be seen
       await eventually(async () => (await task(page, 'reload 6').count()) === 1, 'all tasks', 20_000);
       await stopButton(page).waitFor({ state: 'detached' });
       await eventually(async () => (await answers(page).count()) === 1, 'one answer');

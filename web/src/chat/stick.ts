@@ -5,15 +5,24 @@ import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 const slack = 8; // px that still count as the end
 
+interface State {
+  stuck: boolean;
+  /** scrollTop as it was last seen. */
+  top: number;
+  /** What is in view, where it stands in the view, and scrollTop then. */
+  anchor: { el: Element; offset: number; top: number } | undefined;
+}
+
 export function useStick(key: unknown) {
   const root = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
-  const state = useRef({ stuck: true, top: 0, anchor: undefined as { el: Element; offset: number } | undefined });
+  const state = useRef<State>({ stuck: true, top: 0, anchor: undefined });
 
   const toEnd = useCallback(() => {
     const el = root.current!;
     state.current.stuck = true;
+    state.current.anchor = undefined;
     el.scrollTop = el.scrollHeight;
     setAtEnd(true);
   }, []);
@@ -27,25 +36,38 @@ export function useStick(key: unknown) {
       for (const item of inner.current!.querySelectorAll('[data-item]')) {
         const box = item.getBoundingClientRect();
         if (box.bottom > top) {
-          s.anchor = { el: item, offset: box.top - top };
+          s.anchor = { el: item, offset: box.top - top, top: el.scrollTop };
           break;
         }
       }
     };
-    const onScroll = () => {
-      const left = el.scrollHeight - el.scrollTop - el.clientHeight;
-      // Only a move upwards lets go: content that grows moves the end, not us.
-      if (left <= slack) s.stuck = true;
-      else if (el.scrollTop < s.top) s.stuck = false;
-      s.top = el.scrollTop;
-      setAtEnd(s.stuck);
-      if (!s.stuck) remember();
-    };
+    // hold puts the view where it belongs. What the anchor has moved by other
+    // than scrolling, the view moves too.
     const hold = () => {
       if (s.stuck) el.scrollTop = el.scrollHeight;
       else if (s.anchor?.el.isConnected) {
-        const offset = s.anchor.el.getBoundingClientRect().top - el.getBoundingClientRect().top;
-        if (Math.abs(offset - s.anchor.offset) >= 1) el.scrollTop += offset - s.anchor.offset;
+        const offset = () => s.anchor!.el.getBoundingClientRect().top - el.getBoundingClientRect().top;
+        const moved = offset() - s.anchor.offset + (el.scrollTop - s.anchor.top);
+        if (Math.abs(moved) >= 1) {
+          el.scrollTop += moved;
+          s.anchor = { el: s.anchor.el, offset: offset(), top: el.scrollTop };
+        }
+      }
+      s.top = el.scrollTop;
+    };
+    const onScroll = () => {
+      const left = el.scrollHeight - el.scrollTop - el.clientHeight;
+      // Only a move upwards lets go: content that grows moves the end, not us.
+      if (left <= slack) {
+        s.stuck = true;
+        s.anchor = undefined;
+      } else if (el.scrollTop < s.top) s.stuck = false;
+      setAtEnd(s.stuck);
+      // Items may have come in since the last frame, whose size the observer
+      // has not told yet: first hold, then look for what is in view.
+      if (!s.stuck) {
+        hold();
+        remember();
       }
       s.top = el.scrollTop;
     };

@@ -67,20 +67,22 @@ export function TaskDrawer({ task, close }: { task: Task; close: () => void }) {
             />
           </label>
         </div>
-        <fieldset class="segments wide">
-          <legend>Priority</legend>
-          {priorities.map(({ value, label }) => (
-            <label key={value}>
-              <input
-                type="radio"
-                name="priority"
-                checked={(task.priority ?? '') === value}
-                onChange={() => save({ priority: value === '' ? null : value })}
-              />
-              <span>{label}</span>
-            </label>
-          ))}
-        </fieldset>
+        <div class="field" role="radiogroup" aria-labelledby="task-priority">
+          <span class="field-label" id="task-priority">Priority</span>
+          <div class="segments wide">
+            {priorities.map(({ value, label }) => (
+              <label key={value}>
+                <input
+                  type="radio"
+                  name="priority"
+                  checked={(task.priority ?? '') === value}
+                  onChange={() => save({ priority: value === '' ? null : value })}
+                />
+                <span>{label}</span>
+              </label>
+            ))}
+          </div>
+        </div>
         <Field
           label="Tags"
           value={tags}

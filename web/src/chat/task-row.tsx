@@ -11,7 +11,7 @@ interface Props {
   open: (id: string) => void;
 }
 
-const priorityText = { high: 'High priority', medium: 'Medium priority', low: 'Low priority' };
+const priorityText = { high: 'High', medium: 'Medium', low: 'Low' };
 
 export const TaskRow = memo<Props>(({ task, group, open }) => {
   const [editing, setEditing] = useState(false);
@@ -19,6 +19,7 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
   const row = useRef<HTMLDivElement>(null);
   const saved = !task.id.startsWith('new_');
   const due = task.due_at && group !== 'Done' ? dueText(task.due_at, new Date(), group) : '';
+  const tags = task.tags ?? [];
   const stop = () => {
     setEditing(false);
     requestAnimationFrame(() => title.current?.focus());
@@ -67,23 +68,6 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
           {task.title}
         </button>
       )}
-      {!editing && (
-        <span class="task-facts">
-          {task.description && <Icon name="notes" size={13} />}
-          {task.priority && (
-            <span class="flag" data-priority={task.priority} role="img" aria-label={priorityText[task.priority]} title={priorityText[task.priority]}>
-              <Icon name="flag" size={13} />
-            </span>
-          )}
-          {(task.tags ?? []).slice(0, 2).map((tag) => (
-            <span key={tag} class="tag">
-              #{tag}
-            </span>
-          ))}
-          {(task.tags?.length ?? 0) > 2 && <span class="tag">+{task.tags!.length - 2}</span>}
-          {due && <time class="due" dateTime={task.due_at}>{due}</time>}
-        </span>
-      )}
       <button
         type="button"
         id={`more-${task.id}`}
@@ -95,6 +79,27 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
       >
         <Icon name="more" />
       </button>
+      {(due || task.priority || tags.length > 0 || task.description) && (
+        <span class="task-facts">
+          {due && <time dateTime={task.due_at}>{due}</time>}
+          {task.priority && (
+            <span class="flag" data-priority={task.priority}>
+              <Icon name="flag" size={12} /> {priorityText[task.priority]}
+            </span>
+          )}
+          {tags.slice(0, 4).map((tag) => (
+            <span key={tag} class="tag">
+              #{tag}
+            </span>
+          ))}
+          {tags.length > 4 && <span>+{tags.length - 4}</span>}
+          {task.description && (
+            <span class="task-words">
+              <Icon name="notes" size={12} /> {task.description}
+            </span>
+          )}
+        </span>
+      )}
     </div>
   );
 });

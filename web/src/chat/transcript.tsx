@@ -32,7 +32,7 @@ export function Transcript({ chat }: { chat: Conversation }) {
   return (
     <div class="transcript">
       <div class="scroll" ref={root} tabIndex={0} role="region" aria-label="Messages">
-        <div class="column" ref={inner}>
+        <div class="column" ref={inner} data-streaming={chat.streaming.value}>
           <ScrollArea root={root}>
             <Older chat={chat} root={root} />
             {skeleton && <Skeleton />}
