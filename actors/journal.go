@@ -74,6 +74,15 @@ func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E]))
 	return nil
 }
 
+// begin takes the stream for one that does not exist, without a look: its name
+// was just made. Should it exist after all, the append is refused and the next
+// load finds out.
+func (j *journal[E]) begin() {
+	if !j.loaded {
+		j.loaded, j.exists = true, false
+	}
+}
+
 func decodeFact[E events.Event](rec events.Recorded) (fact[E], error) {
 	ev, err := events.Decode(rec.Type, rec.Data)
 	if err != nil {

@@ -73,6 +73,11 @@ func (t *thread) Handle(ctx context.Context, msg any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err // nobody waits any more, and nothing was done
 	}
+	if o, ok := msg.(startOrder); ok {
+		if _, ok := o.cmd.(chatkitd.CreateThread); ok {
+			t.journal.begin()
+		}
+	}
 	for try := 1; ; try++ {
 		if err := t.load(ctx); err != nil {
 			return nil, err
