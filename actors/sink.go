@@ -180,14 +180,58 @@ func (s *sink) append(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil || len(s.waiting) == 0 {
 		return err
 	}
-	s.seq++
-	if err := s.turn.record(ctx, record{turn: s.turn.id, seq: s.seq, facts: s.waiting}); err != nil {
+	if err := s.record(ctx, s.waiting); err != nil {
 		return err
 	}
 	seen := s.unseen
 	s.waiting, s.unseen = nil, nil
 	s.publish(seen...)
 	return nil
+}
+
+// record hands facts to the thread's actor, in as many appends as the store's
+// limit asks for.
+func (s *sink) record(ctx context.Context, facts []events.Thread) error {
+	for _, part := range split(facts) {
+		s.seq++
+		if err := s.turn.record(ctx, record{turn: s.turn.id, seq: s.seq, facts: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What facts of one append may hold together: [events.MaxAppend] less room for
+// the metadata.
+const (
+	maxFacts     = events.MaxAppend - 64<<10
+	factOverhead = 1 << 10
+)
+
+// split cuts facts into parts that fit into one append each. A single fact that
+// does not fit is a part of its own, which the store refuses.
+func split(facts []events.Thread) [][]events.Thread {
+	var parts [][]events.Thread
+	start, size := 0, 0
+	for i, f := range facts {
+		n := factOverhead
+		switch f := f.(type) {
+		case events.ItemAdded:
+			n += len(f.Item)
+		case events.ItemReplaced:
+			n += len(f.Item)
+		case events.ToolCalled:
+			n += len(f.Arguments)
+		case events.ToolReturned:
+			n += len(f.Output) + len(f.Error)
+		default: // the others are small
+		}
+		if size += n; size > maxFacts && i > start {
+			parts = append(parts, facts[start:i])
+			start, size = i, n
+		}
+	}
+	return append(parts, facts[start:])
 }
 
 // leftovers returns what waits, and what becomes of the items that are open when

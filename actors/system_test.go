@@ -618,3 +618,30 @@ func TestTaskEffect(t *testing.T) {
 		t.Errorf("TaskEffect of another user = %v, %v", known, err)
 	}
 }
+
+// TestLargeOutputs: what waits for the next append may be more than one append
+// takes.
+func TestLargeOutputs(t *testing.T) {
+	store := memstore.New()
+	const calls = 40
+	big := json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)
+	s := newSystem(t, store, func(ctx context.Context, in chatkitd.TurnInput, sink chatkitd.TurnSink) (chatkitd.TurnResult, error) {
+		var made []chatkitd.ToolCall
+		var outs []chatkitd.ToolOutput
+		for i := range calls {
+			made = append(made, chatkitd.ToolCall{ID: fmt.Sprint("c", i), Name: "x", Arguments: json.RawMessage(`{}`)})
+			outs = append(outs, chatkitd.ToolOutput{ID: fmt.Sprint("c", i), Output: big})
+		}
+		if err := sink.ToolsCalled(ctx, made...); err != nil {
+			return chatkitd.TurnResult{}, err
+		}
+		return chatkitd.TurnResult{}, sink.ToolsReturned(ctx, outs...)
+	})
+	st, id := create(t, s, "alice", "hello")
+	if types, _ := collect(t, st); types[len(types)-1] != "stream_options" {
+		t.Errorf("stream: %v", types)
+	}
+	if got := stored(t, store, events.ThreadStream(id)); len(got) != 3+2*calls+1 || got[len(got)-1] != "turn.completed" {
+		t.Errorf("%d events, the last is %s", len(got), got[len(got)-1])
+	}
+}

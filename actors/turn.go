@@ -149,9 +149,15 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
 		evs = append(evs, failure("The server was stopped before the answer was complete.")...)
 	}
+	parts := split(facts)
+	last := len(parts) - 1
+	for _, part := range parts[:last] {
+		if err := s.record(ctx, part); err != nil {
+			return nil, err
+		}
+	}
 	s.seq++
-	rec := record{turn: t.id, seq: s.seq, facts: facts, last: true}
-	reply, err := t.persist(ctx, rec)
+	reply, err := t.persist(ctx, record{turn: t.id, seq: s.seq, facts: parts[last], last: true})
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,9 @@ func (t *turn) call(made []Call) ([]CallOutput, error) {
 	ready := make(chan int, len(calls))
 	go t.runAll(calls, done, ready)
 	for i := range ready { // closed when all have ended
-		t.setTask(steps[i], step(tools.Summary(calls[i].Name, done[i], t.in.Location), chatkit.IndicatorComplete))
+		ended := step(tools.Summary(calls[i].Name, done[i], t.in.Location), chatkit.IndicatorComplete)
+		ended.Content = tools.Detail(calls[i].Name, calls[i].Arguments, done[i])
+		t.setTask(steps[i], ended)
 	}
 	if err := t.ctx.Err(); err != nil {
 		return nil, err

@@ -9,12 +9,13 @@ import (
 	"github.com/chatkitd/chatkitd/chatkit"
 )
 
-// The bounds of an answer, against a provider that does not stop.
+// The bounds of an answer, against a provider that does not stop. An item must
+// fit into one event of the store, which takes 1 MiB, with all that escaping adds.
 const (
 	maxParts       = 100
-	maxText        = 1 << 20 // bytes of one message
+	maxText        = 256 << 10 // bytes of one message
 	maxAnnotations = 500
-	maxImage       = 2 << 20 // bytes of an image's URL
+	maxImage       = 768 << 10 // bytes of an image's URL
 )
 
 // message is an assistant's message that is not done.

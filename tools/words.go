@@ -3,6 +3,8 @@ package tools
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -94,6 +96,37 @@ func Summary(name string, out Output, loc *time.Location) string {
 		return "Changed " + title + due
 	}
 	return upperFirst(clip(out.Message, 200))
+}
+
+// shownValue is how many characters of an argument appear in the detail of a call.
+const shownValue = 200
+
+// Detail tells a call and its outcome to whoever opens the line about it: the
+// tool, its arguments that say anything, and the message of the result. It is
+// Markdown, all of it in a block of code, so that nothing in it is markup.
+func Detail(name string, arguments json.RawMessage, out Output) string {
+	var b strings.Builder
+	line := func(s string) {
+		b.WriteString(strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "```", "'''"))
+		b.WriteByte('\n')
+	}
+	b.WriteString("```\n")
+	line(clip(name, shownTitle))
+	var args map[string]json.RawMessage
+	_ = json.Unmarshal(arguments, &args) // as for Title
+	for _, key := range slices.Sorted(maps.Keys(args)) {
+		value := string(args[key])
+		var text string
+		if json.Unmarshal(args[key], &text) == nil && value != "null" {
+			value = text
+		}
+		if value != "null" {
+			line(clip(key, shownTitle) + ": " + clip(value, shownValue))
+		}
+	}
+	line("→ " + clip(out.Message, shownValue))
+	b.WriteString("```")
+	return b.String()
 }
 
 // Day returns a due date as short words: "Tue 24 Nov", and the time if it has
