@@ -645,3 +645,34 @@ func TestLargeOutputs(t *testing.T) {
 		t.Errorf("%d events, the last is %s", len(got), got[len(got)-1])
 	}
 }
+
+// TestCallsAreSettledOnce: a call that has returned keeps its answer when the
+// turn fails right after it, and one that has not gets one.
+func TestCallsAreSettledOnce(t *testing.T) {
+	store := memstore.New()
+	s := newSystem(t, store, func(ctx context.Context, _ chatkitd.TurnInput, sink chatkitd.TurnSink) (chatkitd.TurnResult, error) {
+		if err := sink.ToolsCalled(ctx, chatkitd.ToolCall{ID: "c1", Name: "x"}, chatkitd.ToolCall{ID: "c2", Name: "x"}); err != nil {
+			return chatkitd.TurnResult{}, err
+		}
+		if err := sink.ToolsReturned(ctx, chatkitd.ToolOutput{ID: "c1", Output: json.RawMessage(`"ok"`)}); err != nil {
+			return chatkitd.TurnResult{}, err
+		}
+		return chatkitd.TurnResult{}, errors.New("the model is gone")
+	})
+	st, id := create(t, s, "alice", "hello")
+	collect(t, st)
+	answers := map[string][]string{}
+	for rec, err := range store.ReadStream(t.Context(), events.ThreadStream(id), events.StreamRead{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev, err := events.Decode(rec.Type, rec.Data); err != nil {
+			t.Fatal(err)
+		} else if ret, ok := ev.(events.ToolReturned); ok {
+			answers[ret.CallID] = append(answers[ret.CallID], string(ret.Output)+ret.Error)
+		}
+	}
+	if len(answers["c1"]) != 1 || answers["c1"][0] != `"ok"` || len(answers["c2"]) != 1 || !strings.Contains(answers["c2"][0], "interrupted") {
+		t.Errorf("answers: %v", answers)
+	}
+}

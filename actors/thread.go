@@ -126,13 +126,9 @@ func (t *thread) closeCutOff(ctx context.Context) error {
 	if open == nil || t.sys.running(open.id) != nil {
 		return nil
 	}
-	var facts []events.Thread
-	for _, call := range open.calls {
-		ret, err := settleCall(ctx, t.sys, t.state.owner, open.id, call)
-		if err != nil {
-			return err
-		}
-		facts = append(facts, ret)
+	facts, err := t.settleCalls(ctx, nil)
+	if err != nil {
+		return err
 	}
 	facts = append(facts, events.TurnInterrupted{TurnID: open.id, Reason: "the server went away while it answered"})
 	meta := events.Metadata{Correlation: open.request, Causation: string(open.id), User: t.state.owner, RecordedAt: t.sys.now()}
@@ -142,6 +138,26 @@ func (t *thread) closeCutOff(ctx context.Context) error {
 	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id))
 	t.sys.metrics.turn(string(turnInterrupted), 0)
 	return nil
+}
+
+// settleCalls returns an answer for each call of the open turn that has none,
+// neither in the stream nor in the facts that are about to be appended.
+func (t *thread) settleCalls(ctx context.Context, facts []events.Thread) ([]events.Thread, error) {
+	var settled []events.Thread
+	for _, call := range t.state.turn.calls {
+		if slices.ContainsFunc(facts, func(f events.Thread) bool {
+			ret, ok := f.(events.ToolReturned)
+			return ok && ret.CallID == call.ID
+		}) {
+			continue
+		}
+		ret, err := settleCall(ctx, t.sys, t.state.owner, t.state.turn.id, call)
+		if err != nil {
+			return nil, err
+		}
+		settled = append(settled, ret)
+	}
+	return settled, nil
 }
 
 // startTurn makes a turn durable and starts it.
@@ -218,14 +234,10 @@ func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 		return recorded{}, nil // an append whose answer was lost
 	}
 	facts := r.facts
-	if r.last && len(t.state.turn.calls) > 0 {
-		var settled []events.Thread
-		for _, call := range t.state.turn.calls {
-			ret, err := settleCall(ctx, t.sys, t.state.owner, r.turn, call)
-			if err != nil {
-				return recorded{}, err
-			}
-			settled = append(settled, ret)
+	if r.last {
+		settled, err := t.settleCalls(ctx, r.facts)
+		if err != nil {
+			return recorded{}, err
 		}
 		facts = append(settled, facts...)
 	}
