@@ -39,6 +39,8 @@ var coders = map[string]coder{
 	"turn.failed.v1":           of[TurnFailed](),
 	"turn.cancelled.v1":        of[TurnCancelled](),
 	"turn.interrupted.v1":      of[TurnInterrupted](),
+	"audit.read.v1":            of[AuditRead](),
+	"projection.changed.v1":    of[ProjectionChanged](),
 }
 
 // wireNames is coders the other way round, current versions only.

@@ -50,9 +50,11 @@ var samples = map[string]events.Event{
 	"turn.completed.v1": events.TurnCompleted{
 		TurnID: "trn_1", Usage: chatkitd.Usage{Input: 100, Cached: 20, Output: 30, Reasoning: 10}, Model: "gpt", DurationMS: 1234, ResponseIDs: []string{"resp_1"},
 	},
-	"turn.failed.v1":      events.TurnFailed{TurnID: "trn_1", Reason: "the model failed"},
-	"turn.cancelled.v1":   events.TurnCancelled{TurnID: "trn_1", Reason: "user"},
-	"turn.interrupted.v1": events.TurnInterrupted{TurnID: "trn_1", Reason: "restart"},
+	"turn.failed.v1":        events.TurnFailed{TurnID: "trn_1", Reason: "the model failed"},
+	"turn.cancelled.v1":     events.TurnCancelled{TurnID: "trn_1", Reason: "user"},
+	"turn.interrupted.v1":   events.TurnInterrupted{TurnID: "trn_1", Reason: "restart"},
+	"audit.read.v1":         events.AuditRead{What: "replay", Query: json.RawMessage(`{"user":"alice"}`)},
+	"projection.changed.v1": events.ProjectionChanged{Name: "tasks", Action: "skip", Position: chatkitd.Position{Commit: 7, Prepare: 7}},
 }
 
 // Old bytes decode for ever: a golden file is what some log holds.

@@ -12,6 +12,7 @@ import (
 const (
 	UserPrefix   = "user-"
 	ThreadPrefix = "thread-"
+	AuditPrefix  = "audit-"
 )
 
 // UserStream returns the name of a user's stream. The id is percent-encoded
@@ -20,6 +21,9 @@ func UserStream(id chatkitd.UserID) string { return UserPrefix + escape(string(i
 
 // ThreadStream returns the name of a thread's stream.
 func ThreadStream(id chatkitd.ThreadID) string { return ThreadPrefix + escape(string(id)) }
+
+// AuditStream returns the name of the stream of what an operator did.
+func AuditStream(admin chatkitd.UserID) string { return AuditPrefix + escape(string(admin)) }
 
 // UserOf returns the user whose stream has this name, and whether it is one.
 func UserOf(stream string) (chatkitd.UserID, bool) {

@@ -1,0 +1,108 @@
+package chatkitd
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/chatkitd/chatkitd/chatkit"
+)
+
+// EventView is one event of the log as an auditor sees it.
+type EventView struct {
+	Position Position        `json:"position"`
+	Stream   string          `json:"stream"`
+	Revision uint64          `json:"revision"`
+	Type     string          `json:"type"`
+	ID       string          `json:"id"`
+	Time     time.Time       `json:"time"` // when the store took it
+	Data     json.RawMessage `json:"data"`
+	Metadata json.RawMessage `json:"metadata"`
+	// Summary says in one line what happened, Cause what led to it: the id of a
+	// request, turn or tool call. They are for eyes, and not part of an export.
+	Summary string `json:"summary,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+}
+
+// EventQuery selects events. The zero value is the whole log, oldest first. At
+// most one of Stream, User and Thread is set. From and To are inclusive; Since is
+// inclusive, Until exclusive, both by the time of the event (its metadata's
+// recorded_at).
+type EventQuery struct {
+	Stream string
+	User   UserID
+	Thread ThreadID
+	Types  []string
+	From   Position
+	To     Position
+	Since  time.Time
+	Until  time.Time
+	Newest bool     // newest first
+	Limit  int      // 1 to 1000; 0 means 100; a follower has none
+	After  Position // of a page: go on behind (newest first: before) this one
+}
+
+// EventPage is one page of the log.
+type EventPage struct {
+	Data    []EventView `json:"data"`
+	HasMore bool        `json:"has_more"`
+	After   string      `json:"after,omitempty"` // the position of the last one
+	Head    Position    `json:"head"`            // the end of the log when it was read
+}
+
+// ReplayQuery asks for a state as it was. One of User and Thread is set. At most
+// one of At, Position and Revision is set; none means now. Each is inclusive.
+type ReplayQuery struct {
+	User     UserID
+	Thread   ThreadID
+	At       time.Time
+	Position *Position
+	Revision *uint64
+	Steps    bool // also every event and what it changed
+}
+
+// Replay is a state as it was: Tasks of a user, or Thread and Items of a thread.
+type Replay struct {
+	Stream   string            `json:"stream"`
+	Revision *uint64           `json:"revision,omitempty"` // of the last event that was folded; absent when none was
+	Position Position          `json:"position"`
+	Time     time.Time         `json:"time,omitzero"` // of that event
+	Tasks    []Task            `json:"tasks,omitempty"`
+	Thread   *chatkit.Thread   `json:"thread,omitempty"`
+	Items    []json.RawMessage `json:"items,omitempty"` // hidden ones too: an auditor sees all
+	Steps    []ReplayStep      `json:"steps,omitempty"`
+}
+
+// ReplayStep is one event and what it changed: Before and After are the parts of
+// the state that differ, each null when there was none.
+type ReplayStep struct {
+	Event   EventView       `json:"event"`
+	Subject string          `json:"subject"` // the id of the task or item, or "thread"
+	Before  json.RawMessage `json:"before"`
+	After   json.RawMessage `json:"after"`
+}
+
+// TraceNode is one cause with its effects.
+type TraceNode struct {
+	Kind     string      `json:"kind"` // request, message, turn, model, tool, event
+	ID       string      `json:"id"`
+	Title    string      `json:"title"`
+	Start    time.Time   `json:"start,omitzero"`
+	Duration int64       `json:"duration_ms,omitempty"`
+	Detail   any         `json:"detail,omitempty"` // model and tokens, arguments and output, …
+	Events   []EventView `json:"events,omitempty"`
+	Children []TraceNode `json:"children,omitempty"`
+}
+
+// Auditor answers questions about the log. Errors: CodeInvalid for a query that
+// contradicts itself (it says how to put it right), CodeNotFound for a stream,
+// thread, user or id that the log does not know, CodeUnavailable.
+type Auditor interface {
+	Events(ctx context.Context, q EventQuery) (EventPage, error)
+	// Follow calls yield for every event that matches, from q.From on, for ever.
+	Follow(ctx context.Context, q EventQuery, yield func(EventView) error) error
+	Replay(ctx context.Context, q ReplayQuery) (Replay, error)
+	// Trace finds the request that an event, request, turn or tool call belongs
+	// to, and returns its causal tree.
+	Trace(ctx context.Context, id string) (TraceNode, error)
+}
