@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -59,6 +61,39 @@ func sum(t *testing.T, paths ...string) string {
 		fmt.Fprintf(all, "%s\n%x\n", name, sha256.Sum256(content))
 	}
 	return fmt.Sprintf("%x", all.Sum(nil))
+}
+
+// maxSize is what the page may weigh in all, compressed as it is sent.
+const maxSize = 60_000 // bytes
+
+func TestThePageIsSmall(t *testing.T) {
+	size := 0
+	err := fs.WalkDir(web.Files(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(web.Files(), name)
+		if err != nil {
+			return err
+		}
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		if _, err := w.Write(content); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		size += out.Len()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size > maxSize {
+		t.Errorf("dist has %d bytes in gzip, want at most %d", size, maxSize)
+	}
+	t.Logf("dist has %d bytes in gzip", size)
 }
 
 // TestFilesHoldThePage follows index.html to every file that it names: all must

@@ -88,7 +88,7 @@ export async function eventually(fn, what, timeout = 8000) {
 
 /** Fails on any violation of WCAG 2.1 A and AA or of axe's best practices. */
 export async function axe(page, where) {
-  await page.waitForFunction(() => document.getAnimations().every((a) => a.effect?.getTiming().iterations === Infinity || a.playState !== 'running'));
+  await still(page);
   await page.evaluate(axeSource);
   const found = await page.evaluate(async () => {
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
@@ -98,10 +98,16 @@ export async function axe(page, where) {
   check(found.length === 0, `axe, ${where}:\n${found.join('\n')}`);
 }
 
+// still waits until everything that moves for a moment has arrived.
+function still(page) {
+  return page.waitForFunction(() => document.getAnimations().every((a) => a.effect?.getTiming().iterations === Infinity || a.playState !== 'running'));
+}
+
 /** Takes a picture and runs axe, in light and in dark. */
 export async function look(page, name) {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
+    await still(page);
     await picture(page, `${name}-${colorScheme}`);
     await axe(page, `${name}, ${colorScheme}`);
   }

@@ -122,7 +122,7 @@ export async function conversation() {
     const box = page.getByRole('region', { name: 'Messages' });
     const left = () => box.evaluate((el) => el.scrollHeight - el.scrollTop - el.clientHeight);
     await answers(page).getByText('Paragraph 20 of').waitFor();
-    check((await left()) < 4, `at the end while it grows, ${await left()} px left`);
+    await eventually(async () => (await left()) < 4, 'at the end while it grows');
     await box.hover();
     await page.mouse.wheel(0, -300);
     await page.getByRole('button', { name: 'Latest' }).waitFor();
@@ -132,10 +132,10 @@ export async function conversation() {
     check(Math.abs((await place()) - before) < 2, 'what is looked at stays');
     await axe(page, 'scrolled up');
     await page.getByRole('button', { name: 'Latest' }).click();
-    check((await left()) < 4, 'Latest goes to the end');
+    await eventually(async () => (await left()) < 4, 'Latest goes to the end');
     await answers(page).getByText('Paragraph 60 of').waitFor();
     await sendButton(page).waitFor();
-    check((await left()) < 4, 'and stays there');
+    await eventually(async () => (await left()) < 4, 'and stays there');
     quiet(page);
   });
 

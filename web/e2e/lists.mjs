@@ -100,7 +100,7 @@ export async function lists() {
     await task(page, 'now').getByRole('checkbox').focus();
     await page.keyboard.press('Space');
     await group(page, 'Done').getByText('now').waitFor();
-    equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Done: soon', 'focus goes to the next one');
+    await eventually(() => page.evaluate(() => document.activeElement.getAttribute('aria-label') === 'Done: soon'), 'focus goes to the next one');
     await eventually(() => [...mock.user('alice').tasks.values()].find((t) => t.title === 'now').completed, 'completed at the server');
 
     await task(page, 'never').getByRole('button', { name: 'never', exact: true }).click();

@@ -112,6 +112,11 @@ export async function shape() {
         await page.getByRole('region', { name: 'Conversation' }).getByRole('button', { name: 'Chats' }).click();
         await page.getByRole('link', { name: 'Rome' }).waitFor();
         await look(page, 'width-800-chats');
+        await eventually(async () => (await focused(page)) === 'new-chat', 'the focus goes to the chats');
+        await page.keyboard.press('Escape');
+        await page.getByRole('link', { name: 'Rome' }).waitFor({ state: 'hidden' });
+        await eventually(async () => (await focused(page)) === 'message', 'and comes back');
+        await page.getByRole('region', { name: 'Conversation' }).getByRole('button', { name: 'Chats' }).click();
         await page.getByRole('link', { name: 'Rome' }).click();
         await page.getByRole('link', { name: 'Rome' }).waitFor({ state: 'hidden' });
       }

@@ -2,7 +2,7 @@
 // A turn belongs to the server; this page is one reader of its stream. It may
 // lose the stream and join it again, also after a reload.
 import { batch, computed, signal } from '@preact/signals';
-import { Backoff, pause } from '../shared/backoff';
+import { pause } from '../shared/backoff';
 import {
   cancelTurn,
   giveFeedback,
@@ -15,13 +15,13 @@ import {
   type StreamEvent,
   type TurnRequest,
 } from '../shared/chatkit';
-import { reportLost, reportReached } from '../shared/connection';
+import { reportReached } from '../shared/connection';
 import { ApiError, messageOf, NetworkError } from '../shared/http';
-import { isAbort, readEvents } from '../shared/sse';
 import { toast } from '../shared/toast';
 import { lastAnswer, lastQuestion, prepend, reduce, unanswered, type Items } from './reduce';
 import { go } from './router';
 import { putThread, touchThread } from './threads';
+import { patiently, readTurn } from './turn';
 
 /** A turn that was asked for and has not begun. */
 export interface Outgoing {
@@ -40,8 +40,6 @@ export interface Problem {
   retry: boolean;
 }
 
-/** Silence after which a stream is taken for dead, in ms; the server sends a comment every 15 s. */
-const idle = 45_000;
 const pageSize = 50;
 
 export class Conversation {
@@ -71,7 +69,6 @@ export class Conversation {
   });
 
   private readonly abort = new AbortController();
-  private lastEventId = '';
   private unfinished = new Set<string>();
   private stopped = false;
   /** What a retry has taken away, to be put back if it cannot begin. */
@@ -127,7 +124,12 @@ export class Conversation {
       listItems(id, pageSize),
     ]);
     if (this.closed) return void joined?.body?.cancel();
+    const before = this.items.value.at(-1)?.id;
     this.take(page);
+    if (this.items.value.at(-1)?.id !== before) {
+      this.stopped = false; // it went on elsewhere: what went wrong here is past
+      this.problem.value = undefined;
+    }
     if (joined) {
       this.beginStream();
       void this.follow(joined);
@@ -242,9 +244,10 @@ export class Conversation {
       this.problem.value = undefined;
       this.stopped = false;
       this.outgoing.value = { request, state: 'sending', message: '', until: 0 };
-      if (request.type === 'threads.retry_after_item' && !this.replaced) {
-        this.replaced = this.items.value;
-        this.items.value = this.replaced.slice(0, this.replaced.findIndex((item) => item.id === request.item) + 1);
+      if (request.type === 'threads.retry_after_item') {
+        const items = this.items.value;
+        this.replaced ??= items;
+        this.items.value = items.slice(0, items.findIndex((item) => item.id === request.item) + 1);
       }
     });
     let res: Response;
@@ -277,6 +280,7 @@ export class Conversation {
     } else {
       put('failed', messageOf(err));
     }
+    if (this.outgoing.value?.state === 'failed') this.restore();
   }
 
   // waitForOther follows the turn that is in the way, then sends.
@@ -306,34 +310,15 @@ export class Conversation {
   private beginStream(): void {
     this.streaming.value = true;
     this.problem.value = undefined;
-    this.lastEventId = '';
     this.unfinished.clear();
     this.notices.value = [];
   }
 
-  // follow reads a turn's stream to its end, joining it again when it breaks.
-  private async follow(res: Response): Promise<void> {
-    const backoff = new Backoff();
-    let stream: Response | undefined = res;
+  // follow shows a turn to its end.
+  private async follow(first: Response): Promise<void> {
     try {
-      while (stream) {
-        try {
-          for await (const events of readEvents(stream.body!, idle)) {
-            backoff.reset();
-            batch(() => {
-              for (const event of events) {
-                this.lastEventId = event.id;
-                this.apply(JSON.parse(event.data) as StreamEvent);
-              }
-            });
-          }
-          break;
-        } catch (err) {
-          if (this.closed || isAbort(err)) return;
-          if (err instanceof SyntaxError) throw err;
-          stream = await this.rejoin(backoff);
-          if (this.closed) return void stream?.body?.cancel();
-        }
+      for await (const events of readTurn(first, () => this.id.value, this.abort.signal)) {
+        batch(() => events.forEach((event) => this.apply(event)));
       }
       await this.settle();
     } catch (err) {
@@ -341,28 +326,6 @@ export class Conversation {
       this.end();
       this.problem.value = { kind: 'failed', message: messageOf(err), retry: true };
     }
-  }
-
-  // rejoin returns the rest of the turn's stream; undefined when it has ended.
-  private async rejoin(backoff: Backoff): Promise<Response | undefined> {
-    while (this.id.value !== '') {
-      const wait = backoff.next();
-      reportLost('chat', Date.now() + wait);
-      await pause(wait, this.abort.signal);
-      if (this.closed) return undefined;
-      try {
-        const res = await resumeTurn(this.id.value, this.lastEventId, this.abort.signal);
-        reportReached('chat');
-        return res;
-      } catch (err) {
-        if (this.closed) return undefined;
-        if (err instanceof ApiError && !err.temporary && err.status < 500) {
-          reportReached('chat');
-          throw err;
-        }
-      }
-    }
-    return undefined;
   }
 
   private apply(event: StreamEvent): void {
@@ -434,18 +397,11 @@ export class Conversation {
   }
 
   private async itemsNow(): Promise<Page<Item>> {
-    const backoff = new Backoff();
-    for (;;) {
-      try {
-        const page = await listItems(this.id.value, pageSize);
-        reportReached('chat');
-        return page;
-      } catch (err) {
-        if (this.closed || (err instanceof ApiError && !err.temporary)) throw err;
-        const wait = backoff.next();
-        reportLost('chat', Date.now() + wait);
-        await pause(wait, this.abort.signal);
-      }
+    const look = () => listItems(this.id.value, pageSize);
+    try {
+      return await look();
+    } catch {
+      return patiently(look, this.abort.signal);
     }
   }
 

@@ -1,6 +1,6 @@
 // Keys of the whole page. A key that a person types into a field is theirs.
 import { undoLast } from '../shared/toast';
-import { focus, helpOpen, newChat, showPane } from './panes';
+import { focus, helpOpen, newChat, pane, showPane } from './panes';
 
 export const keys: readonly { key: string; does: string }[] = [
   { key: 'c', does: 'New chat' },
@@ -38,6 +38,11 @@ export function listenToKeys(): void {
         focus('task-add');
         break;
       case 'm':
+        showPane('chat');
+        focus('message');
+        break;
+      case 'Escape':
+        if (pane.value !== 'threads') return;
         showPane('chat');
         focus('message');
         break;

@@ -9,6 +9,8 @@ export const helpOpen = signal(false);
 
 export function showPane(which: Pane): void {
   pane.value = which;
+  // Where the chats lie over the page, the focus goes with them and comes back.
+  if (which === 'threads') focus('new-chat');
 }
 
 export function newChat(): void {
@@ -18,7 +20,7 @@ export function newChat(): void {
   focus('message');
 }
 
-/** Focuses an element once it is drawn. */
+/** Focuses an element once it is drawn: a pane that was hidden takes no focus in the frame in which it appears. */
 export function focus(id: string): void {
-  requestAnimationFrame(() => document.getElementById(id)?.focus());
+  requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(id)?.focus()));
 }

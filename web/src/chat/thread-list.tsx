@@ -22,7 +22,7 @@ export function ThreadList() {
     <nav class="pane threads" aria-label="Chats" data-pane="threads">
       <header class="pane-head">
         <h2>Chats</h2>
-        <button type="button" class="small" onClick={newChat} title="New chat (c)">
+        <button type="button" id="new-chat" class="small" onClick={newChat} title="New chat (c)">
           <Icon name="add" size={14} /> New chat
         </button>
       </header>
