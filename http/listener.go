@@ -33,13 +33,13 @@ type listener struct {
 	refusing  chan struct{} // a place for each connection being refused
 	lingering sync.WaitGroup
 
-	mu     sync.Mutex
-	silent map[*conn]struct{} // connections that have sent nothing yet, or linger
-	ended  bool
+	mu    sync.Mutex
+	conns map[*conn]struct{} // open, or lingering
+	ended bool
 }
 
 func newListener(ln net.Listener, o Options, m *metrics) *listener {
-	return &listener{Listener: ln, opts: o, metrics: m, refusing: make(chan struct{}, maxRefusing), silent: make(map[*conn]struct{})}
+	return &listener{Listener: ln, opts: o, metrics: m, refusing: make(chan struct{}, maxRefusing), conns: make(map[*conn]struct{})}
 }
 
 // Accept implements [net.Listener]. Over MaxConns a connection is told so and
@@ -57,7 +57,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: nc, l: l, writeTimeout: l.opts.WriteTimeout}
 		// fasthttp sets none before the first byte of a connection.
-		if err := nc.SetReadDeadline(time.Now().Add(l.opts.ReadTimeout)); err != nil || !l.watchSilent(c) {
+		if err := nc.SetReadDeadline(time.Now().Add(l.opts.ReadTimeout)); err != nil || !l.add(c) {
 			_ = nc.Close()
 			continue
 		}
@@ -103,36 +103,38 @@ func (l *listener) refuse(nc net.Conn) {
 	}()
 }
 
-// watchSilent notes that c has not sent anything. It reports false once the
-// listener is closing.
-func (l *listener) watchSilent(c *conn) bool {
+// add notes an open connection. It reports false once the listener is closing.
+func (l *listener) add(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
 		return false
 	}
-	l.silent[c] = struct{}{}
+	l.conns[c] = struct{}{}
 	return true
 }
 
-func (l *listener) heard(c *conn) {
+func (l *listener) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.silent, c)
+	delete(l.conns, c)
 }
 
-// closeSilent closes the connections that no request is on and lets none linger
-// any more.
-func (l *listener) closeSilent() {
+// closeIdle closes the connections that no request is being answered on, also
+// those that sent half of one, and lets none linger any more. The server must be
+// draining: a request that begins all the same is refused and has no effect.
+func (l *listener) closeIdle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
-	for c := range l.silent {
-		_ = c.Conn.Close()
+	for c := range l.conns {
+		if !c.busy.Load() {
+			_ = c.Conn.Close()
+		}
 	}
 }
 
-// wait waits for the connections that lingered when closeSilent was called.
+// wait waits for the connections that lingered when closeIdle was called.
 func (l *listener) wait() { l.lingering.Wait() }
 
 // startLinger notes that c is about to linger, unless the listener is closing.
@@ -142,13 +144,14 @@ func (l *listener) startLinger(c *conn) bool {
 	if l.ended {
 		return false
 	}
-	l.silent[c] = struct{}{}
+	c.busy.Store(false)
+	l.conns[c] = struct{}{}
 	l.lingering.Add(1)
 	return true
 }
 
 func (l *listener) endLinger(c *conn) {
-	l.heard(c)
+	l.remove(c)
 	l.lingering.Done()
 }
 
@@ -157,19 +160,15 @@ type conn struct {
 	net.Conn
 	l            *listener
 	writeTimeout time.Duration
-	spoke        bool // a byte was read
-	linger       bool // answered before everything was read
+	linger       bool        // answered before everything was read
+	busy         atomic.Bool // a request is being answered; see [Server.markBusy]
 	closed       atomic.Bool
 }
 
-// Read implements [net.Conn].
+// Read implements [net.Conn]. Whoever reads has answered the request before.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if n > 0 && !c.spoke {
-		c.spoke = true
-		c.l.heard(c)
-	}
-	return n, err
+	c.busy.Store(false)
+	return c.Conn.Read(b)
 }
 
 // Write implements [net.Conn]. Each write has a deadline of its own, so that a
@@ -199,7 +198,7 @@ func (c *conn) Close() error {
 	}
 	c.l.open.Add(-1)
 	c.l.metrics.connections.Dec()
-	c.l.heard(c)
+	c.l.remove(c)
 	if !c.linger || !c.l.startLinger(c) {
 		return c.Conn.Close()
 	}

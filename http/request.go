@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/http/auth"
@@ -91,23 +89,6 @@ func (s *Server) done(r *record, status int, more ...slog.Attr) {
 		slog.Duration("duration", took), slog.String("request_id", r.id), slog.String("user", string(r.user)),
 	}, more...)
 	s.log.LogAttrs(context.Background(), level, "request", attrs...)
-}
-
-// refuseUnknownMethods answers methods that Fiber does not know before it does,
-// in words that no client of ours could read.
-func (s *Server) refuseUnknownMethods() {
-	server := s.app.Server()
-	next := server.Handler
-	server.Handler = func(ctx *fasthttp.RequestCtx) {
-		if !slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
-			c := s.app.AcquireCtx(ctx)
-			defer s.app.ReleaseCtx(c)
-			c.Set(fiber.HeaderAllow, corsMethods)
-			_ = s.failUnparsed(c, fiber.ErrMethodNotAllowed)
-			return
-		}
-		next(ctx)
-	}
 }
 
 // access is what a route asks of its caller.

@@ -80,7 +80,7 @@ func New(o Options) (*Server, error) {
 		// No WriteTimeout: it would cut streams. See conn.Write.
 	})
 	s.routes()
-	s.refuseUnknownMethods()
+	s.watchRequests()
 	return s, nil
 }
 
@@ -126,7 +126,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.endStreams() // fasthttp would wait for them for ever
 	defer s.endRequests()
 	for _, l := range listeners {
-		l.closeSilent() // and 5 s for connections that never sent a byte
+		l.closeIdle() // and for connections that sent nothing, or half a request
 	}
 	if err := s.app.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("http: shut down: %w", err)
