@@ -35,6 +35,7 @@ type journal[E events.Event] struct {
 	store    events.Store
 	stream   string
 	onAppend func(chatkitd.UserID, chatkitd.Position)
+	saver    *saver // nil: no snapshots
 
 	loaded   bool
 	exists   bool
@@ -56,7 +57,13 @@ func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E]))
 	}
 	reset()
 	j.exists, j.revision, j.position = false, 0, chatkitd.Position{}
-	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{}) {
+	var from uint64
+	if snap, ok := j.saver.resume(ctx, j.store, j.stream); ok {
+		j.exists, j.revision, j.position = true, snap.Revision, snap.Position
+		from = snap.Revision + 1
+	}
+	var last uuid.UUID
+	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{From: from}) {
 		if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
 			break
 		}
@@ -68,9 +75,12 @@ func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E]))
 			return fmt.Errorf("load %s: revision %d: %w", j.stream, rec.Revision, err)
 		}
 		fold(f)
-		j.exists, j.revision, j.position = true, rec.Revision, rec.Position
+		j.exists, j.revision, j.position, last = true, rec.Revision, rec.Position, rec.ID
 	}
 	j.loaded = true
+	if last != uuid.Nil {
+		j.saver.consider(j.stream, j.revision, j.position, last)
+	}
 	return nil
 }
 
@@ -123,6 +133,7 @@ func (j *journal[E]) append(ctx context.Context, meta events.Metadata, key strin
 	}
 	j.exists, j.revision, j.position = true, at.Revision, at.Position
 	j.onAppend(meta.User, at.Position)
+	j.saver.consider(j.stream, j.revision, j.position, recs[len(recs)-1].ID)
 	return nil
 }
 

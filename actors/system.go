@@ -25,6 +25,9 @@ type Options struct {
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 	Instance string // names this process in turn.started; default a new id
+	// Snapshots keeps states of long streams, so that loading them is quick; nil
+	// keeps none.
+	Snapshots events.Snapshots
 	// OnAppend is told of every append on behalf of a user, so that the user's
 	// next query can wait for it. It must not block.
 	OnAppend func(chatkitd.UserID, chatkitd.Position)
@@ -112,14 +115,30 @@ func New(o Options) (*System, error) {
 
 func (s *System) newUser(id string) Entity {
 	user := &user{id: chatkitd.UserID(id), now: s.now}
-	user.journal = journal[events.User]{store: s.opts.Store, stream: events.UserStream(user.id), onAppend: s.opts.OnAppend}
+	user.journal = journal[events.User]{
+		store: s.opts.Store, stream: events.UserStream(user.id), onAppend: s.opts.OnAppend,
+		saver: s.newSaver(userSchema, user.state.snapshot, user.state.restore),
+	}
 	return user
 }
 
 func (s *System) newThread(id string) Entity {
 	thread := &thread{id: chatkitd.ThreadID(id), sys: s}
-	thread.journal = journal[events.Thread]{store: s.opts.Store, stream: events.ThreadStream(thread.id), onAppend: s.opts.OnAppend}
+	thread.state.window = s.opts.HistoryItems
+	thread.journal = journal[events.Thread]{
+		store: s.opts.Store, stream: events.ThreadStream(thread.id), onAppend: s.opts.OnAppend,
+		saver: s.newSaver(fmt.Sprintf("%s-%d", threadSchema, s.opts.HistoryItems), thread.state.snapshot, thread.state.restore),
+	}
 	return thread
+}
+
+func (s *System) newSaver(schema string, encode func() ([]byte, error), restore func([]byte) error) *saver {
+	if s.opts.Snapshots == nil {
+		return nil
+	}
+	return &saver{store: s.opts.Snapshots, schema: schema, encode: encode, restore: restore, broken: func(err error) {
+		s.opts.Log.Warn("a snapshot is not used", "err", err)
+	}}
 }
 
 func (s *System) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }

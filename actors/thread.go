@@ -116,7 +116,23 @@ func (t *thread) handle(ctx context.Context, msg any) (any, error) {
 }
 
 func (t *thread) load(ctx context.Context) error {
-	return t.journal.load(ctx, func() { t.state = threadState{} }, t.state.fold)
+	return t.journal.load(ctx, func() { t.state = threadState{window: t.sys.opts.HistoryItems} }, t.state.fold)
+}
+
+// history returns what a model is to see. After a retry of a message far back
+// the state may have forgotten some of it: then the whole stream is folded once
+// more.
+func (t *thread) history(ctx context.Context) ([]chatkitd.Entry, chatkit.InferenceOptions, error) {
+	n := t.sys.opts.HistoryItems
+	if !t.state.forgot(n) {
+		return t.state.history(n)
+	}
+	var whole threadState
+	j := journal[events.Thread]{store: t.journal.store, stream: t.journal.stream}
+	if err := j.load(ctx, func() {}, whole.fold); err != nil {
+		return nil, chatkit.InferenceOptions{}, err
+	}
+	return whole.history(n)
 }
 
 // closeCutOff ends a turn that has started and runs nowhere: its process went
@@ -173,7 +189,7 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 	if err := t.journal.append(ctx, meta, string(o.turn), t.state.fold, facts...); err != nil {
 		return nil, err
 	}
-	history, options, err := t.state.history(t.sys.opts.HistoryItems)
+	history, options, err := t.history(ctx)
 	if err != nil {
 		return nil, err // the next message closes the turn as cut off
 	}

@@ -78,7 +78,7 @@ func (s *threadState) decideTurn(o turnOrder) ([]events.Thread, error) {
 		if i < 0 {
 			return nil, chatkitd.Errorf(chatkitd.CodeNotFound, "there is no item with this id in the thread")
 		}
-		if s.entries[i].kind != chatkit.TypeUserMessage {
+		if s.refs[i].kind != chatkit.TypeUserMessage {
 			return nil, chatkitd.Errorf(chatkitd.CodeInvalid, "params.item_id: only a user's message can be retried")
 		}
 		var evs []events.Thread
@@ -126,7 +126,7 @@ func (s *threadState) feedback(cmd chatkitd.GiveFeedback) ([]events.Thread, erro
 		return nil, chatkitd.Errorf(chatkitd.CodeInvalid, "params.item_ids: at most %d items at once", chatkitd.MaxFeedback)
 	}
 	for _, id := range cmd.Items {
-		if i := s.find(id); i < 0 || chatkit.Hidden(s.entries[i].kind) {
+		if i := s.find(id); i < 0 || chatkit.Hidden(s.refs[i].kind) {
 			return nil, chatkitd.Errorf(chatkitd.CodeNotFound, "there is no item with this id in the thread")
 		}
 	}

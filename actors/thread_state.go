@@ -14,23 +14,34 @@ import (
 )
 
 // threadState is what a thread's actor must remember to judge the next command
-// and to tell a model the conversation.
+// and to tell a model the conversation: the ids of all items, and the content of
+// the youngest.
 type threadState struct {
+	// window is how many items are kept with their content at least, 0 for all.
+	// It is set before the first fold and outlives it.
+	window    int
 	id        chatkitd.ThreadID
 	owner     chatkitd.UserID
 	title     string
 	createdAt time.Time
 	status    chatkit.Status
 	deleted   bool
-	entries   []entry // the conversation, oldest first
+	refs      []itemRef // every item, oldest first
+	entries   []entry   // the conversation's youngest part, oldest first
+	items     int       // of entries
 	turn      *openTurn
 	ended     chatkitd.TurnID // the last turn that ended
 }
 
-// entry is an item, or a tool call that has returned.
+// itemRef is an item without its content.
+type itemRef struct {
+	id   chatkitd.ItemID
+	kind string
+}
+
+// entry is an item with its content, or a tool call that has returned.
 type entry struct {
-	id   chatkitd.ItemID // of an item
-	kind string          // of an item
+	itemRef
 	raw  json.RawMessage // of an item
 	tool *chatkitd.ToolExchange
 }
@@ -53,7 +64,7 @@ func (s *threadState) fold(f fact[events.Thread]) {
 	switch ev := f.Event.(type) {
 	case events.ThreadCreated:
 		*s = threadState{
-			id: ev.ThreadID, owner: ev.UserID, title: ev.Title, createdAt: f.Meta.RecordedAt,
+			window: s.window, id: ev.ThreadID, owner: ev.UserID, title: ev.Title, createdAt: f.Meta.RecordedAt,
 			status: chatkit.Status{Type: chatkit.StatusActive},
 		}
 	case events.ThreadRenamed:
@@ -63,14 +74,11 @@ func (s *threadState) fold(f fact[events.Thread]) {
 		s.status = chatkit.Status{Type: ev.Status, Reason: ev.Reason}
 		s.touch()
 	case events.ThreadDeleted:
-		s.deleted, s.entries = true, nil
+		s.deleted, s.refs, s.entries, s.items = true, nil, nil, 0
 	case events.ItemAdded:
-		s.entries = append(s.entries, itemEntry(ev.Item))
+		s.add(itemEntry(ev.Item))
 	case events.ItemReplaced:
-		e := itemEntry(ev.Item)
-		if i := s.find(e.id); i >= 0 {
-			s.entries[i] = e
-		}
+		s.replace(itemEntry(ev.Item))
 	case events.ItemRemoved:
 		s.remove(ev.ItemID)
 	case events.FeedbackGiven:
@@ -104,7 +112,7 @@ func itemEntry(raw json.RawMessage) entry {
 	if rest, ok := bytes.CutPrefix(raw, []byte(`{"type":"`)); ok {
 		if kind, rest, ok := bytes.Cut(rest, []byte(`","id":"`)); ok && plainID(kind) {
 			if id, _, ok := bytes.Cut(rest, []byte(`"`)); ok && plainID(id) {
-				return entry{id: chatkitd.ItemID(id), kind: string(kind), raw: raw}
+				return entry{itemRef: itemRef{chatkitd.ItemID(id), kindName(kind)}, raw: raw}
 			}
 		}
 	}
@@ -115,7 +123,7 @@ func itemEntry(raw json.RawMessage) entry {
 	// What the log holds was encoded by this program. Should it not be an item,
 	// it stays as an entry without an id, which nothing finds and no model sees.
 	_ = json.Unmarshal(raw, &head)
-	return entry{id: head.ID, kind: head.Type, raw: raw}
+	return entry{itemRef: itemRef{head.ID, head.Type}, raw: raw}
 }
 
 func plainID(b []byte) bool { return chatkitd.ValidID(string(b)) }
@@ -136,11 +144,63 @@ func (s *threadState) returned(ev events.ToolReturned) {
 	}})
 }
 
-// find returns the index of an item. It looks from the end: what is asked for
-// is most often young.
-func (s *threadState) find(id chatkitd.ItemID) int {
+// kindName returns the kind as a string that is shared by all items of that kind.
+func kindName(b []byte) string {
+	switch string(b) {
+	case chatkit.TypeUserMessage:
+		return chatkit.TypeUserMessage
+	case chatkit.TypeAssistantMessage:
+		return chatkit.TypeAssistantMessage
+	case chatkit.TypeWorkflow:
+		return chatkit.TypeWorkflow
+	}
+	return string(b)
+}
+
+func (s *threadState) add(e entry) {
+	if e.id != "" {
+		s.refs = append(s.refs, e.itemRef)
+	}
+	s.entries = append(s.entries, e)
+	if s.items++; s.window > 0 && s.items >= 2*s.window {
+		s.trim()
+	}
+}
+
+// trim forgets the content of all but the youngest items. It is called once in
+// a window's length, so that an item costs nothing more.
+func (s *threadState) trim() {
+	i := len(s.entries)
+	for n := 0; n < s.window; {
+		if i--; s.entries[i].tool == nil {
+			n++
+		}
+	}
+	s.entries = slices.Clone(s.entries[i:]) // or what is forgotten would stay in memory
+	s.items = s.window
+}
+
+// forgot reports whether a history of n items would lack some that there are:
+// they were forgotten before a retry brought them back to the end.
+func (s *threadState) forgot(n int) bool { return s.items < min(n, len(s.refs)) }
+
+func (s *threadState) replace(e entry) {
+	if i := s.find(e.id); i >= 0 {
+		s.refs[i] = e.itemRef
+	}
 	for i := len(s.entries) - 1; i >= 0; i-- {
-		if s.entries[i].id == id && id != "" {
+		if s.entries[i].id == e.id && e.id != "" {
+			s.entries[i] = e
+			return
+		}
+	}
+}
+
+// find returns the index of an item in refs. It looks from the end: what is asked
+// for is most often young.
+func (s *threadState) find(id chatkitd.ItemID) int {
+	for i := len(s.refs) - 1; i >= 0; i-- {
+		if s.refs[i].id == id {
 			return i
 		}
 	}
@@ -154,27 +214,32 @@ func (s *threadState) remove(id chatkitd.ItemID) {
 	if i < 0 {
 		return
 	}
-	end := i + 1
-	if s.entries[i].kind == chatkit.TypeUserMessage {
-		kept := s.entries[:i:i]
-		for ; end < len(s.entries) && s.entries[end].kind != chatkit.TypeUserMessage; end++ {
-			if s.entries[end].tool == nil {
-				kept = append(kept, s.entries[end])
-			}
-		}
-		s.entries = append(kept, s.entries[end:]...)
+	message := s.refs[i].kind == chatkit.TypeUserMessage
+	s.refs = slices.Delete(s.refs, i, i+1)
+	at := slices.IndexFunc(s.entries, func(e entry) bool { return e.id == id })
+	if at < 0 {
 		return
 	}
-	s.entries = slices.Delete(s.entries, i, end)
+	s.items--
+	end := at + 1
+	if !message {
+		s.entries = slices.Delete(s.entries, at, end)
+		return
+	}
+	kept := s.entries[:at:at]
+	for ; end < len(s.entries) && s.entries[end].kind != chatkit.TypeUserMessage; end++ {
+		if s.entries[end].tool == nil {
+			kept = append(kept, s.entries[end])
+		}
+	}
+	s.entries = append(kept, s.entries[end:]...)
 }
 
-// after returns the ids of the items behind entry i, oldest first.
+// after returns the ids of the items behind item i, oldest first.
 func (s *threadState) after(i int) []chatkitd.ItemID {
-	var ids []chatkitd.ItemID
-	for _, e := range s.entries[i+1:] {
-		if e.id != "" {
-			ids = append(ids, e.id)
-		}
+	ids := make([]chatkitd.ItemID, 0, len(s.refs)-i-1)
+	for _, r := range s.refs[i+1:] {
+		ids = append(ids, r.id)
 	}
 	return ids
 }
@@ -200,7 +265,7 @@ func (s *threadState) history(n int) ([]chatkitd.Entry, chatkit.InferenceOptions
 			out = append(out, chatkitd.Entry{Tool: e.tool})
 			continue
 		}
-		if e.id == "" {
+		if e.id == "" { // not an item after all
 			continue
 		}
 		it, err := chatkit.DecodeItem(e.raw)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chatkitd/chatkitd/config"
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/snapshots"
 	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
 )
@@ -24,6 +25,7 @@ type dataFolder struct {
 	store       *embedded.Store
 	write, read *sql.DB
 	views       *projections.Service
+	snapshots   *snapshots.Store
 }
 
 // openData opens the data folder for writing. Of several processes only one can.
@@ -35,6 +37,9 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 		}
 	}()
 	if d.store, err = embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	if d.snapshots, err = snapshots.Open(ctx, cfg.Data, log, reg); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(cfg.Data, readModelsFile)
@@ -60,6 +65,9 @@ func (d *dataFolder) close() error {
 	var errs []error
 	if d.views != nil {
 		errs = append(errs, d.views.Close())
+	}
+	if d.snapshots != nil {
+		errs = append(errs, d.snapshots.Close())
 	}
 	if d.read != nil {
 		errs = append(errs, d.read.Close())

@@ -82,7 +82,7 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 		return nil, err
 	}
 	s.actors, err = actors.New(actors.Options{
-		Store: s.data.store, Log: log, Metrics: registry, OnAppend: s.data.views.NoteWrite,
+		Store: s.data.store, Snapshots: s.data.snapshots, Log: log, Metrics: registry, OnAppend: s.data.views.NoteWrite,
 		Agent: func(tasks chatkitd.Tasks) chatkitd.Agent {
 			return agent.New(agent.Options{Model: model, Tools: tools.New(tasks, s.data.views, log), Log: log})
 		},
