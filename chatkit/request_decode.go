@@ -74,7 +74,7 @@ func members(body []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(body) {
 		return nil, invalidBody("the body is not UTF-8: encode it as UTF-8")
 	}
-	if tooDeep(body) {
+	if TooDeep(body) {
 		return nil, invalidBody("the body is nested too deep: at most %d brackets may be open at once", MaxDepth)
 	}
 	var top map[string]json.RawMessage
@@ -88,9 +88,9 @@ func members(body []byte) (map[string]json.RawMessage, error) {
 	return top, nil
 }
 
-// tooDeep reports whether more than [MaxDepth] brackets are open anywhere in
+// TooDeep reports whether more than [MaxDepth] brackets are open anywhere in
 // raw, which need not be JSON.
-func tooDeep(raw []byte) bool {
+func TooDeep(raw []byte) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {

@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/chatkit"
 )
 
 const mimeJSON = "application/json"
@@ -62,6 +63,9 @@ func decode(raw []byte, v any) error {
 	}
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return chatkitd.Errorf(chatkitd.CodeInvalid, "the body must be a JSON object")
+	}
+	if chatkit.TooDeep(raw) {
+		return chatkitd.Errorf(chatkitd.CodeInvalid, "the body is nested too deep: at most %d brackets may be open at once", chatkit.MaxDepth)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if err := dec.Decode(v); err != nil {

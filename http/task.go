@@ -129,6 +129,8 @@ func (s *Server) addTask(r *request) error {
 		return err
 	case !b.Title.Set || b.Title.Null:
 		return invalid("title is required")
+	case b.Completed.Value, b.Status.Value != "" && b.Status.Value != chatkitd.TaskPending:
+		return invalid("a new task is pending: complete it with PATCH")
 	}
 	cmd := chatkitd.AddTask{Title: b.Title.Value, Description: b.Description.Value, Priority: b.Priority.Value, Tags: b.Tags.Value}
 	if due.Set && !due.Null {

@@ -96,6 +96,15 @@ func TestAddTask(t *testing.T) {
 			t.Errorf("key %d: got %d %s", i, resp.Status, resp.Body)
 		}
 	}
+	for _, body := range []string{`{"title":"milk","completed":true}`, `{"title":"milk","status":"completed"}`, `{"title":"milk","status":"done"}`,
+		`{"title":"milk","x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`} {
+		if resp := c.Do(t, "POST", "/api/v1/tasks", body); resp.Status != 400 {
+			t.Errorf("%s: got %d %s", body, resp.Status, resp.Body)
+		}
+	}
+	if resp := c.Do(t, "POST", "/api/v1/tasks", `{"title":"milk","completed":false,"status":"pending"}`); resp.Status != 201 {
+		t.Errorf("said to be pending: got %d %s", resp.Status, resp.Body)
+	}
 }
 
 func TestUpdateTask(t *testing.T) {

@@ -3,6 +3,7 @@ package http
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -121,6 +122,9 @@ const maxZoneName = 64
 func (z *zones) name(metadata map[string]json.RawMessage) string {
 	var name string
 	if json.Unmarshal(metadata["timezone"], &name) != nil || name == "" || len(name) > maxZoneName || strings.EqualFold(name, "local") {
+		return ""
+	}
+	if path.Clean(name) != name { // "Europe/./Berlin" is the same file, and so on without end
 		return ""
 	}
 	if _, ok := z.known.Load(name); ok {

@@ -131,6 +131,9 @@ func (v *Verifier) parse(ctx context.Context, token string) (Identity, time.Time
 	if err != nil {
 		return Identity{}, time.Time{}, v.refusal(parsed, err)
 	}
+	if _, ok := parsed.Header["crit"]; ok {
+		return Identity{}, time.Time{}, refuse("the token demands extensions (crit) that are not known here")
+	}
 	user := c.UserID
 	if user == "" {
 		user = c.Subject

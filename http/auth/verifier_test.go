@@ -125,6 +125,12 @@ func TestVerifyHeader(t *testing.T) {
 	none := token(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil)
 	head := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	parts := strings.Split(good, ".")
+	critical := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": now.Add(time.Hour).Unix()})
+	critical.Header["crit"] = []string{"b64"}
+	crit, err := critical.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct{ name, header, refused string }{
 		{"good", "Bearer " + good, ""},
 		{"lower case", "bearer " + good, ""},
@@ -144,6 +150,7 @@ func TestVerifyHeader(t *testing.T) {
 		{"algorithm NoNe", "Bearer " + head(`{"alg":"NoNe"}`) + "." + parts[1] + ".", "not signed with HS256"},
 		{"algorithm HS512", "Bearer " + token(t, jwt.SigningMethodHS512, secret, nil), "not signed with HS256"},
 		{"development token", "Bearer test-token-alice", "malformed"},
+		{"an extension that is not known", "Bearer " + crit, "crit"},
 	}
 	v := verifier(t, auth.Config{Secret: secret})
 	for _, tt := range tests {
