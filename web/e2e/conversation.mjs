@@ -53,13 +53,14 @@ export async function conversation() {
   await test('an answer streams, its tools are told in words, two tasks appear', async ({ after }) => {
     const { mock, page } = await begin(after, { delay: 40 });
     let go;
-    mock.halt = { word: 3, until: new Promise((resolve) => (go = resolve)) };
+    mock.halt = { word: 4, until: new Promise((resolve) => (go = resolve)) };
     await page.goto(mock.url);
     await say(page, 'add buy milk tomorrow, and call Anna');
     await page.getByText('add buy milk tomorrow, and call Anna').first().waitFor();
     equal(await message(page).inputValue(), '', 'the composer');
     await stopButton(page).waitFor();
-    await answers(page).getByText('Done. I added').waitFor();
+    await answers(page).getByText('Done. I added buy').waitFor();
+    equal(await answers(page).locator('strong').innerText(), 'buy', 'what is set before its end has come');
     check(await stopButton(page).isVisible(), 'Send is Stop while it streams');
     await look(page, 'streaming');
     equal(await page.locator('#announcer').textContent(), '', 'nothing is announced word by word');

@@ -155,7 +155,7 @@ export async function lists() {
     await page.keyboard.press('Escape');
     await task(page, 'buy oat milk').waitFor();
     await eventually(() => saved().title === 'buy oat milk', 'Escape saves what was written');
-    equal(await page.evaluate(() => document.activeElement.id), `more-${id}`, 'focus is back');
+    await eventually(() => page.evaluate((more) => document.activeElement.id === more, `more-${id}`), 'focus is back');
 
     await page.getByRole('button', { name: 'Details of buy oat milk' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();

@@ -10,11 +10,13 @@ import { textOf } from './reduce';
 
 interface Props {
   item: Item;
+  /** It is still being written. */
+  live: boolean;
   rated: 'positive' | 'negative' | undefined;
   rate: (item: string, kind: 'positive' | 'negative') => void;
 }
 
-export const Message = memo<Props>(({ item, rated, rate }) => {
+export const Message = memo<Props>(({ item, live, rated, rate }) => {
   switch (item.type) {
     case 'user_message':
       return (
@@ -31,7 +33,7 @@ export const Message = memo<Props>(({ item, rated, rate }) => {
       return (
         <article class="item answer" data-item={item.id} aria-label="Answer">
           {item.content.map((part, i) => (
-            <Part key={i} part={part} />
+            <Part key={i} part={part} live={live && i === item.content.length - 1} />
           ))}
           <div class="actions">
             <CopyButton text={() => textOf(item)} label="Copy answer" />
@@ -78,11 +80,11 @@ function Note({ item, text }: { item: Item; text: string }) {
   );
 }
 
-function Part({ part }: { part: OutputText }) {
+function Part({ part, live }: { part: OutputText; live: boolean }) {
   const sources = part.annotations.map((a) => a.source);
   return (
     <>
-      <Markdown text={part.text} />
+      <Markdown text={part.text} open={live} />
       {sources.length > 0 && <Sources sources={sources} />}
     </>
   );

@@ -1,5 +1,5 @@
 // The conversation itself: items, what is on its way, and what went wrong.
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Item } from '../shared/chatkit';
 import { useLasting, useSecondsUntil } from '../shared/hooks';
 import { Icon } from '../shared/icons';
@@ -18,6 +18,8 @@ export function Transcript({ chat }: { chat: Conversation }) {
   const state = chat.state.value;
   const outgoing = chat.outgoing.value;
   const feedback = chat.feedback.value;
+  const live = chat.streaming.value ? items.at(-1) : undefined;
+  const version = useMemo(() => ({}), [feedback, live === undefined]);
   const skeleton = useLasting(state === 'loading');
   const rate = useRef((item: string, kind: 'positive' | 'negative') => void chat.rate(item, kind));
   rate.current = (item, kind) => void chat.rate(item, kind);
@@ -44,8 +46,8 @@ export function Transcript({ chat }: { chat: Conversation }) {
               keyOf={keyOf}
               estimate={90}
               from="end"
-              version={feedback}
-              render={(item) => <Message key={item.id} item={item} rated={feedback.get(item.id)} rate={stableRate} />}
+              version={version}
+              render={(item) => <Message key={item.id} item={item} live={item === live} rated={feedback.get(item.id)} rate={stableRate} />}
             />
             {outgoing && <OutgoingView chat={chat} outgoing={outgoing} />}
             <Waiting chat={chat} />

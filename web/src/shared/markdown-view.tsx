@@ -4,7 +4,7 @@ import { parse, type Block, type Inline, type ListItem } from './markdown';
 import { CopyButton } from './copy';
 
 /** Text of a model, formatted. Everything becomes elements and text; nothing becomes HTML. */
-export const Markdown = memo<{ text: string }>(({ text }) => <div class="md">{blocks(parse(text))}</div>);
+export const Markdown = memo<{ text: string; open?: boolean }>(({ text, open }) => <div class="md">{blocks(parse(text, open))}</div>);
 
 // Headings in a text stand below those of the page and never skip a level.
 function blocks(list: Block[]): ComponentChildren {

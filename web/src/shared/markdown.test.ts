@@ -60,6 +60,27 @@ describe('inline', () => {
   ])('%s', (text, want) => expect(show(inline(text))).toBe(want));
 });
 
+describe('an open text', () => {
+  const full = 'Say **bold words** and *it* with `code` here:\n\n- **one**\n- two **b**';
+
+  test.each([
+    ['a **bo', "'a '<strong 'bo'>"],
+    ['a **', "'a '"],
+    ['a **bo*', "'a '<strong 'bo'>"],
+    ['a *it', "'a '<em 'it'>"],
+    ['a `co', "'a '<code 'co'>"],
+    ['a `', "'a '"],
+    ['2 * 3', "'2 * 3'"],
+    ['**a** b', "<strong 'a'>' b'"],
+  ])('%s', (text, want) => expect(show(inline(text, true))).toBe(want));
+
+  test('shows no mark at any moment', () => {
+    for (let n = 0; n <= full.length; n++) expect(show(parse(full.slice(0, n), true)), full.slice(0, n)).not.toMatch(/[*`]/);
+  });
+
+  test('leaves a mark in the middle alone', () => expect(show(parse('**a\n\nb', true))).toBe("<p '**a'><p 'b'>"));
+});
+
 describe('parse', () => {
   test.each([
     ['a\n\nb', "<p 'a'><p 'b'>"],

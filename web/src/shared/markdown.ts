@@ -26,9 +26,12 @@ export interface ListItem {
 
 const maxDepth = 8;
 
-/** Parses a text. */
-export function parse(source: string): Block[] {
-  return blocks(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD').split('\n'), 0);
+/**
+ * Parses a text. An open one is still being written: a mark at its end that has
+ * no partner yet is taken as if it had, so that nothing is set twice.
+ */
+export function parse(source: string, open = false): Block[] {
+  return blocks(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD').split('\n'), 0, open);
 }
 
 // None of these can match one piece of a line in two ways, so none backtracks for long.
@@ -39,9 +42,10 @@ const bullet = /^( *)([-*+]|\d{1,9}[.)])(?:[ \t]+(.*)|)$/;
 const quote = /^ {0,3}> ?(.*)$/;
 const delimiterRow = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 
-function blocks(lines: string[], depth: number): Block[] {
+function blocks(lines: string[], depth: number, open: boolean): Block[] {
   const out: Block[] = [];
   let at = 0;
+  const text = (s: string) => inline(s, open && at >= lines.length);
   while (at < lines.length) {
     const line = lines[at]!;
     if (line.trim() === '') {
@@ -52,28 +56,28 @@ function blocks(lines: string[], depth: number): Block[] {
     if ((match = fence.exec(line))) {
       const [, indent, marks, info] = match as unknown as [string, string, string, string];
       const close = new RegExp(`^ {0,3}\\${marks[0]}{${marks.length},}[ \\t]*$`);
-      const text: string[] = [];
-      for (at++; at < lines.length && !close.test(lines[at]!); at++) text.push(unindent(lines[at]!, indent.length));
+      const code: string[] = [];
+      for (at++; at < lines.length && !close.test(lines[at]!); at++) code.push(unindent(lines[at]!, indent.length));
       at++;
-      out.push({ kind: 'code', lang: info.trim().split(/\s/, 1)[0]!, text: text.join('\n') });
+      out.push({ kind: 'code', lang: info.trim().split(/\s/, 1)[0]!, text: code.join('\n') });
     } else if ((match = heading.exec(line))) {
-      out.push({ kind: 'heading', level: match[1]!.length, children: inline(headingText(match[2] ?? '')) });
       at++;
+      out.push({ kind: 'heading', level: match[1]!.length, children: text(headingText(match[2] ?? '')) });
     } else if (rule.test(line)) {
       out.push({ kind: 'rule' });
       at++;
     } else if (depth < maxDepth && quote.test(line)) {
       const inner: string[] = [];
       for (; at < lines.length && (match = quote.exec(lines[at]!)); at++) inner.push(match[1]!);
-      out.push({ kind: 'quote', children: blocks(inner, depth + 1) });
+      out.push({ kind: 'quote', children: blocks(inner, depth + 1, open && at >= lines.length) });
     } else if (depth < maxDepth && bullet.test(line)) {
-      at = list(lines, at, depth, out);
+      at = list(lines, at, depth, open, out);
     } else if (line.includes('|') && at + 1 < lines.length && delimiterRow.test(lines[at + 1]!) && lines[at + 1]!.includes('-')) {
       at = table(lines, at, out);
     } else {
-      const text: string[] = [line.trim()];
-      for (at++; at < lines.length && !interrupts(lines[at]!, depth); at++) text.push(lines[at]!.trim());
-      out.push({ kind: 'paragraph', children: inline(text.join('\n')) });
+      const words: string[] = [line.trim()];
+      for (at++; at < lines.length && !interrupts(lines[at]!, depth); at++) words.push(lines[at]!.trim());
+      out.push({ kind: 'paragraph', children: text(words.join('\n')) });
     }
   }
   return out;
@@ -103,7 +107,7 @@ function unindent(line: string, by: number): string {
   return line.slice(n);
 }
 
-function list(lines: string[], at: number, depth: number, out: Block[]): number {
+function list(lines: string[], at: number, depth: number, open: boolean, out: Block[]): number {
   const first = bullet.exec(lines[at]!)!;
   const ordered = /\d/.test(first[2]!);
   const items: ListItem[] = [];
@@ -131,7 +135,7 @@ function list(lines: string[], at: number, depth: number, out: Block[]): number 
     while (inner.at(-1) === '') inner.pop();
     const box = /^\[([ xX])\][ \t]+(.*)$/.exec(inner[0] ?? '');
     if (box) inner[0] = box[2]!;
-    items.push({ checked: box ? box[1] !== ' ' : undefined, children: blocks(inner, depth + 1) });
+    items.push({ checked: box ? box[1] !== ' ' : undefined, children: blocks(inner, depth + 1, open && at >= lines.length) });
   }
   out.push({ kind: 'list', ordered, start: ordered ? Number.parseInt(first[2]!, 10) : 1, items });
   return at;
@@ -143,7 +147,7 @@ function cells(line: string): string[] {
 }
 
 function table(lines: string[], at: number, out: Block[]): number {
-  const head = cells(lines[at]!).map(inline);
+  const head = cells(lines[at]!).map((cell) => inline(cell));
   const align = cells(lines[at + 1]!).map((cell): Align => {
     const [left, right] = [cell.startsWith(':'), cell.endsWith(':')];
     return left && right ? 'center' : right ? 'right' : left ? 'left' : undefined;
@@ -158,8 +162,8 @@ function table(lines: string[], at: number, out: Block[]): number {
 }
 
 /** Parses a line or a paragraph; a line break in it is kept. */
-export function inline(text: string): Inline[] {
-  return new InlineParser(text).run(0, text.length, 0);
+export function inline(text: string, open = false): Inline[] {
+  return new InlineParser(text, open).run(0, text.length, 0);
 }
 
 const punctuation = /[!-/:-@[-`{-~]/;
@@ -177,7 +181,10 @@ class InlineParser {
   // either; to remember that keeps the work linear.
   private lonely = new Map<string, number>();
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly open: boolean,
+  ) {}
 
   run(from: number, to: number, depth: number): Inline[] {
     const out: Inline[] = [];
@@ -248,7 +255,7 @@ class InlineParser {
     while (close >= 0 && this.runEnd(close) !== close + mark.length) close = this.find(mark, this.runEnd(close), to);
     if (close < 0) {
       this.forget(mark, open, to);
-      return undefined;
+      return this.unfinished(to) ? { nodes: open < to ? [{ kind: 'code', text: this.text.slice(open, to) }] : [], end: to } : undefined;
     }
     let text = this.text.slice(open, close).replaceAll('\n', ' ');
     if (/^ .*[^ ].* $/.test(text)) text = text.slice(1, -1);
@@ -262,6 +269,7 @@ class InlineParser {
     const size = run >= 2 ? 2 : 1;
     const before = at > from ? this.text[at - 1]! : ' ';
     const after = this.text[at + run] ?? ' ';
+    if (at + run === to && this.unfinished(to)) return { nodes: [], end: to }; // what it marks is still to come
     if (/\s/.test(after) || (char === '_' && wordChar.test(before))) return undefined;
     // Three marks are strong around emphasis: the outer pair is the strong one.
     const mark = char.repeat(size);
@@ -279,7 +287,18 @@ class InlineParser {
       };
     }
     this.forget(mark, at + run, to);
-    return undefined;
+    if (!this.unfinished(to)) return undefined;
+    // The first half of its partner may be there already.
+    const inner = to - (this.text[to - 1] === char && this.text[to - 2] !== char ? 1 : 0);
+    return {
+      nodes: [{ kind: char === '~' ? 'del' : size === 2 ? 'strong' : 'em', children: this.run(at + size, inner, depth + 1) }],
+      end: to,
+    };
+  }
+
+  // unfinished says whether a mark that ends nowhere before `to` may yet end behind it.
+  private unfinished(to: number): boolean {
+    return this.open && to === this.text.length;
   }
 
   private link(at: number, to: number, depth: number): Found | undefined {

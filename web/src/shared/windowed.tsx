@@ -104,7 +104,7 @@ const Chunk = memo<ChunkProps>(
       () =>
         watcher?.watch(box.current!, (isNear, was) => {
           // What holds the focus stays, wherever it is scrolled to.
-          if (!isNear && box.current!.contains(document.activeElement)) return;
+          if (!isNear && box.current?.contains(document.activeElement)) return;
           if (!isNear && was > 0) height.current = was;
           setNear(isNear);
         }),
