@@ -25,7 +25,7 @@ func (s Summary) String() string {
 // each, in new threads and in old ones, a few users far busier than the rest. A
 // session's events lie together; those of a stream are spread over the log. It
 // tells progress, which may be nil, how far it is.
-func Mix(ctx context.Context, store events.Store, seed uint64, n int, progress func(events int)) (Summary, error) {
+func Mix(ctx context.Context, store events.Store, seed uint64, n int, progress func(count int)) (Summary, error) {
 	w := newWriter(ctx, store, seed)
 	m := &mix{writer: w, people: make([]*person, max(1, n/500))}
 	zipf := rand.NewZipf(w.rand, 1.1, 20, uint64(len(m.people)-1))
