@@ -40,6 +40,8 @@ type EventQuery struct {
 	Newest bool     // newest first
 	Limit  int      // 1 to 1000; 0 means 100; a follower has none
 	After  Position // of a page: go on behind (newest first: before) this one
+	// AfterRevision does the same by revision, of a page of one Stream only.
+	AfterRevision *uint64
 }
 
 // EventPage is one page of the log.
@@ -67,10 +69,10 @@ type Replay struct {
 	Revision *uint64           `json:"revision,omitempty"` // of the last event that was folded; absent when none was
 	Position Position          `json:"position"`
 	Time     time.Time         `json:"time,omitzero"` // of that event
-	Tasks    []Task            `json:"tasks,omitempty"`
+	Tasks    []Task            `json:"tasks,omitzero"`
 	Thread   *chatkit.Thread   `json:"thread,omitempty"`
-	Items    []json.RawMessage `json:"items,omitempty"` // hidden ones too: an auditor sees all
-	Steps    []ReplayStep      `json:"steps,omitempty"`
+	Items    []json.RawMessage `json:"items,omitzero"` // hidden ones too: an auditor sees all
+	Steps    []ReplayStep      `json:"steps,omitzero"`
 }
 
 // ReplayStep is one event and what it changed: Before and After are the parts of
@@ -80,6 +82,20 @@ type ReplayStep struct {
 	Subject string          `json:"subject"` // the id of the task or item, or "thread"
 	Before  json.RawMessage `json:"before"`
 	After   json.RawMessage `json:"after"`
+	Cause   *ReplayCause    `json:"cause,omitempty"`
+}
+
+// ReplayCause says what led to a step, as far as the log tells: the message Text
+// began Turn, which called Tool, or nothing but Request when a person did it
+// without a conversation.
+type ReplayCause struct {
+	Request string   `json:"request,omitempty"`
+	Thread  ThreadID `json:"thread,omitempty"`
+	Message ItemID   `json:"message,omitempty"`
+	Text    string   `json:"text,omitempty"`
+	Turn    TurnID   `json:"turn,omitempty"`
+	Call    string   `json:"call,omitempty"`
+	Tool    string   `json:"tool,omitempty"`
 }
 
 // TraceNode is one cause with its effects.
@@ -105,4 +121,15 @@ type Auditor interface {
 	// Trace finds the request that an event, request, turn or tool call belongs
 	// to, and returns its causal tree.
 	Trace(ctx context.Context, id string) (TraceNode, error)
+}
+
+// AuditLog writes down what an operator does, before it is done. Both methods
+// return CodeUnavailable when the log does not take it: then it must not be done.
+type AuditLog interface {
+	// Record says that m.User looks at something: events, stream, replay, trace,
+	// projections or export. query is what was asked for, a JSON object or nil.
+	Record(ctx context.Context, m Meta, what string, query json.RawMessage) error
+	// Changed says that m.User acts on a projection, or on "all". pos is that of
+	// an event to skip, else zero.
+	Changed(ctx context.Context, m Meta, name, action string, pos Position) error
 }

@@ -63,6 +63,9 @@ type errorDetail struct {
 // the only place that does, and the only one that logs a failure.
 func (s *Server) fail(r *request, err error) int {
 	status, code, message := describe(err)
+	if r.operator && code == chatkitd.CodeNotFound {
+		message = chatkitd.MessageOf(err) // operators see all: nothing is foreign to them
+	}
 	if status >= fiber.StatusInternalServerError {
 		s.log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			slog.String("method", r.method), slog.String("route", r.route), slog.Int("status", status),

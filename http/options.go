@@ -27,9 +27,16 @@ type Options struct {
 	Threads      chatkitd.Threads
 	ThreadReader chatkitd.ThreadReader
 
-	// Page holds the web page: index.html answers /, /t/{id} and /admin, every
-	// other file answers at its own path, and what lies under assets/ is named
-	// by its content and never changes. It is read once, by [New]. nil = none.
+	// What operators use, on /api/v1/admin. Auditor and Projections may be nil:
+	// then their routes do not exist. AuditLog is required with either.
+	Auditor     chatkitd.Auditor
+	Projections chatkitd.Projections
+	AuditLog    chatkitd.AuditLog
+
+	// Page holds the web page: index.html answers / and /t/{id}, admin.html (or,
+	// without one, index.html) /admin, every other file answers at its own path,
+	// and what lies under assets/ is named by its content and never changes. It is
+	// read once, by [New]. nil = none.
 	Page fs.FS
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil = 404
@@ -54,6 +61,7 @@ type Options struct {
 	ReadTimeout    time.Duration // of a request's headers and body; 0 means 30 s
 	IdleTimeout    time.Duration // of a kept-alive connection; 0 means 120 s
 	DevTokenTTL    time.Duration // 0 means 12 h
+	StatesInterval time.Duration // between two looks at projections that are followed; 0 means 1 s
 }
 
 // Check is something that the service needs.
@@ -82,6 +90,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.ReadTimeout, 30*time.Second)
 	setDefault(&o.IdleTimeout, 120*time.Second)
 	setDefault(&o.DevTokenTTL, 12*time.Hour)
+	setDefault(&o.StatesInterval, time.Second)
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -100,6 +109,7 @@ func (o *Options) validate() error {
 		"TaskReader":   o.TaskReader == nil,
 		"Threads":      o.Threads == nil,
 		"ThreadReader": o.ThreadReader == nil,
+		"AuditLog":     o.AuditLog == nil && (o.Auditor != nil || o.Projections != nil),
 	}
 	for name, missing := range required {
 		if missing {

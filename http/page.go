@@ -17,6 +17,7 @@ import (
 type page struct {
 	files map[string]*file // by path, without a leading slash
 	index *file
+	admin *file // index when there is no page of its own
 }
 
 type file struct {
@@ -27,7 +28,10 @@ type file struct {
 	gzipped   []byte // nil when that is no gain
 }
 
-const indexFile = "index.html"
+const (
+	indexFile = "index.html"
+	adminFile = "admin.html"
+)
 
 // The page may load from its own origin only, and nothing may embed it.
 const contentSecurityPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -66,7 +70,10 @@ func readPage(fsys fs.FS) (page, error) {
 	if errors.Is(err, fs.ErrNotExist) { // dist was never built
 		return page{files: make(map[string]*file)}, nil
 	}
-	p.index = p.files[indexFile]
+	p.index, p.admin = p.files[indexFile], p.files[adminFile]
+	if p.admin == nil {
+		p.admin = p.index
+	}
 	return p, err
 }
 
@@ -98,8 +105,11 @@ func newFile(name string, raw []byte) (*file, error) {
 	return f, nil
 }
 
-// getIndex answers GET /, /t/{id} and /admin.
+// getIndex answers GET / and /t/{id}.
 func (s *Server) getIndex(r *request) error { return s.page.index.send(r.c) }
+
+// getAdmin answers GET /admin. The page holds nothing secret: it asks the API.
+func (s *Server) getAdmin(r *request) error { return s.page.admin.send(r.c) }
 
 // getFile answers GET for each file of the page.
 func (s *Server) getFile(r *request) error {

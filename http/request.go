@@ -20,6 +20,7 @@ type request struct {
 	c        *fiber.Ctx
 	ctx      context.Context //nolint:containedctx // the request is the scope; ends after Options.RequestTimeout
 	identity auth.Identity
+	operator bool   // of role admin, on a route for them
 	trace    string // a valid traceparent, or empty
 	stream   *stream
 }
@@ -95,8 +96,9 @@ func (s *Server) done(r *record, status int, more ...slog.Attr) {
 type access int
 
 const (
-	open access = iota // no token
-	user               // a good token
+	open  access = iota // no token
+	user                // a good token
+	admin               // a good token with the role admin
 )
 
 // handle adds a route.
@@ -113,8 +115,13 @@ func (s *Server) handle(method, pattern string, a access, h handler) {
 		ctx, cancel := context.WithTimeout(s.requests, s.opts.RequestTimeout)
 		defer cancel()
 		r.ctx = ctx
-		if a == user {
+		if a != open {
 			if err := s.admit(r); err != nil {
+				return err
+			}
+		}
+		if a == admin {
+			if err := r.permit(); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,8 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPatch, "/api/v1/tasks/:id", user, s.updateTask)
 	s.handle(fiber.MethodDelete, "/api/v1/tasks/:id", user, s.deleteTask)
 
+	s.adminRoutes()
+
 	s.get("/health", s.getHealth)
 	s.get("/health/live", s.getLive)
 	s.get("/health/ready", s.getReady)
@@ -30,9 +32,11 @@ func (s *Server) routes() {
 		s.get("/"+path, s.getFile)
 	}
 	if s.page.index != nil {
-		for _, path := range []string{"/", "/t/:id", "/admin"} {
-			s.get(path, s.getIndex)
-		}
+		s.get("/", s.getIndex)
+		s.get("/t/:id", s.getIndex)
+	}
+	if s.page.admin != nil {
+		s.get("/admin", s.getAdmin)
 	}
 }
 

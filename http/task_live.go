@@ -193,10 +193,19 @@ func appendChange(dst []byte, c chatkitd.TaskChange) ([]byte, error) {
 	return appendEvent(dst, eventChanged, c.Position, c.Task)
 }
 
-// appendEvent writes a named event of SSE.
+// appendEvent writes a named event of SSE whose id is a position.
 func appendEvent(dst []byte, name string, at chatkitd.Position, data any) ([]byte, error) {
+	return appendNamed(dst, name, at.String(), data)
+}
+
+// appendNamed writes a named event of SSE; id may be empty.
+func appendNamed(dst []byte, name, id string, data any) ([]byte, error) {
 	b := bytes.NewBuffer(dst)
-	b.WriteString("event: " + name + "\nid: " + at.String() + "\ndata: ")
+	b.WriteString("event: " + name + "\n")
+	if id != "" {
+		b.WriteString("id: " + id + "\n")
+	}
+	b.WriteString("data: ")
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(data); err != nil { // ends with a line break

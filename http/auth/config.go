@@ -28,6 +28,11 @@ type Config struct {
 	Audience  string        // demanded of every token when set
 	Leeway    time.Duration // for exp, nbf and iat; 0 means 30 s
 
+	// ControlToken, if set, is itself a token: that of the user [ControlUser] with
+	// the role admin. At least [MinSecret] bytes, random, and told to nobody but
+	// the operator of this machine.
+	ControlToken string
+
 	// Development also accepts test-token-<user>, without any signature.
 	Development bool
 
@@ -56,6 +61,9 @@ func (c *Config) validate() error {
 		if len(c.Secret) < MinSecret && !c.Development {
 			errs = append(errs, fmt.Errorf("JWT_SECRET has %d bytes: set one of at least %d random bytes", len(c.Secret), MinSecret))
 		}
+	}
+	if c.ControlToken != "" && len(c.ControlToken) < MinSecret {
+		errs = append(errs, fmt.Errorf("the control token has %d bytes: it needs %d random ones", len(c.ControlToken), MinSecret))
 	}
 	if c.PublicKeyFile != "" {
 		sources = append(sources, "JWT_PUBLIC_KEY_FILE")

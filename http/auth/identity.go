@@ -14,6 +14,10 @@ import (
 // RoleAdmin is the role of operators.
 const RoleAdmin = "admin"
 
+// ControlUser is the user of the control token: whoever runs the program's own
+// commands on its machine.
+const ControlUser chatkitd.UserID = "operator"
+
 // Identity is who a request is from.
 type Identity struct {
 	User  chatkitd.UserID

@@ -248,6 +248,26 @@ func TestRememberedTokenExpires(t *testing.T) {
 	}
 }
 
+func TestControlToken(t *testing.T) {
+	control := strings.Repeat("c", auth.MinSecret)
+	v := verifier(t, auth.Config{Secret: secret, ControlToken: control})
+	id, err := v.Verify(t.Context(), "Bearer "+control)
+	if err != nil || id.User != auth.ControlUser || !id.Admin() {
+		t.Errorf("got %+v, %v", id, err)
+	}
+	for _, header := range []string{"Bearer " + control[1:], "Bearer " + control + "c", "Bearer " + strings.ToUpper(control), "Basic " + control} {
+		if id, err := v.Verify(t.Context(), header); err == nil {
+			t.Errorf("%q is accepted as %+v", header, id)
+		}
+	}
+	without := verifier(t, auth.Config{Secret: secret})
+	for _, header := range []string{"Bearer " + control, "Bearer ", "Bearer  "} {
+		if id, err := without.Verify(t.Context(), header); err == nil {
+			t.Errorf("without a control token %q is accepted as %+v", header, id)
+		}
+	}
+}
+
 func TestSign(t *testing.T) {
 	v := verifier(t, auth.Config{Secret: secret, Issuer: "me", Audience: "you"})
 	good := auth.Claims{User: "alice", Roles: []string{"admin"}, Issuer: "me", Audience: "you", IssuedAt: now, ExpiresAt: now.Add(time.Hour)}
@@ -378,6 +398,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"no file", auth.Config{PublicKeyFile: file + "x"}, []string{"no such file"}},
 		{"no PEM", auth.Config{PublicKeyFile: garbage}, []string{"no PEM"}},
 		{"a private key", auth.Config{PublicKeyFile: writePEM(t, "PRIVATE KEY", []byte("x"))}, []string{"not a public key"}},
+		{"a short control token", auth.Config{Secret: secret, ControlToken: "guess"}, []string{"control token has 5 bytes"}},
 		{"not a URL", auth.Config{JWKSURL: "nonsense"}, []string{"JWT_JWKS_URL"}},
 	}
 	for _, tt := range tests {
