@@ -207,7 +207,7 @@ func settleCall(ctx context.Context, tasks effects, user chatkitd.UserID, turn c
 		return ret, err
 	}
 	if !known {
-		ret.Error = "interrupted before it was carried out; it had no effect"
+		ret.Error = "interrupted before it was carried out; it had no effect: call it again if it is still wanted"
 		return ret, nil
 	}
 	ret.Output, err = json.Marshal(struct {

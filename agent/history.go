@@ -130,6 +130,10 @@ func tagText(c chatkit.UserContent) string {
 	return s
 }
 
+// CodeInterrupted is the error code in the output of a tool call that was not
+// carried out because its turn was cut off. It had no effect.
+const CodeInterrupted = "interrupted"
+
 // exchange adds a tool call with its output; a call that has no output because
 // it could not be carried out, or because its turn was cut off, says that.
 func (b *inputBuilder) exchange(e *chatkitd.ToolExchange) {
@@ -139,7 +143,7 @@ func (b *inputBuilder) exchange(e *chatkitd.ToolExchange) {
 		if text == "" {
 			text = "the call was interrupted"
 		}
-		encoded, _ := json.Marshal(map[string]any{"success": false, "error_code": "interrupted", "message": text}) // a string always encodes
+		encoded, _ := json.Marshal(map[string]any{"success": false, "error_code": CodeInterrupted, "message": text}) // a string always encodes
 		output = string(encoded)
 	}
 	b.pair(e.ID, e.Name, string(e.Arguments), output)

@@ -73,7 +73,11 @@ func newConversation(req *agent.Request) *conversation {
 				continue
 			}
 			if asked {
-				c.made = append(c.made, e)
+				// A call that was interrupted had no effect (chatkitd.ToolOutput):
+				// it is as if it had not been made, and is made again.
+				if e.out.ErrorCode != agent.CodeInterrupted {
+					c.made = append(c.made, e)
+				}
 			} else {
 				c.remember(e, said)
 			}

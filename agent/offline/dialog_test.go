@@ -145,9 +145,9 @@ func TestInterrupted(t *testing.T) {
 			"Added **buy milk**.", "", 0,
 		},
 		{
-			"outcome unknown", "add buy milk",
-			[]chatkitd.Entry{{Tool: &chatkitd.ToolExchange{ToolCall: chatkitd.ToolCall{ID: "c", Name: "add_task", Arguments: []byte(`{"title":"buy milk"}`)}, Error: "the server stopped before it was known whether this was done"}}},
-			"The server stopped before it was known whether this was done", "", 0,
+			"interrupted before it had an effect", "add buy milk",
+			[]chatkitd.Entry{{Tool: &chatkitd.ToolExchange{ToolCall: chatkitd.ToolCall{ID: "c", Name: "add_task", Arguments: []byte(`{"title":"buy milk"}`)}, Error: "interrupted before it was carried out"}}},
+			"Added **buy milk**.", "buy milk", 1,
 		},
 		{"done by another model", "hello", []chatkitd.Entry{exchange("add_task", `{"title":"buy milk"}`, task)}, `Before I was interrupted: added "buy milk"`, "", 0},
 	} {
