@@ -39,7 +39,7 @@ type EventQuery struct {
 	Until  time.Time
 	Newest bool     // newest first
 	Limit  int      // 1 to 1000; 0 means 100; a follower has none
-	After  Position // of a page: go on behind (newest first: before) this one
+	After  Position // go on behind (newest first: before) this one: the next page, or who follows again
 	// AfterRevision does the same by revision, of a page of one Stream only.
 	AfterRevision *uint64
 }
@@ -115,7 +115,8 @@ type TraceNode struct {
 // thread, user or id that the log does not know, CodeUnavailable.
 type Auditor interface {
 	Events(ctx context.Context, q EventQuery) (EventPage, error)
-	// Follow calls yield for every event that matches, from q.From on, for ever.
+	// Follow calls yield for every event that matches, from q.From on or behind
+	// q.After, until ctx ends.
 	Follow(ctx context.Context, q EventQuery, yield func(EventView) error) error
 	Replay(ctx context.Context, q ReplayQuery) (Replay, error)
 	// Trace finds the request that an event, request, turn or tool call belongs

@@ -78,6 +78,15 @@ func (r *ThreadReplay) OpenTurn() chatkitd.TurnID {
 // Thread returns the thread as a client sees it, without items.
 func (r *ThreadReplay) Thread() chatkit.Thread { return r.state.thread() }
 
+// Item returns an item as it is stored, hidden or not.
+func (r *ThreadReplay) Item(id chatkitd.ItemID) (json.RawMessage, bool) {
+	i := r.state.find(id)
+	if i < 0 {
+		return nil, false
+	}
+	return r.state.entries[i].raw, true
+}
+
 // Items returns the items oldest first, hidden ones too, as they are stored.
 func (r *ThreadReplay) Items() []json.RawMessage {
 	out := make([]json.RawMessage, 0, len(r.state.entries))

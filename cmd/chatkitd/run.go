@@ -26,6 +26,9 @@ type cli struct {
 	Serve       serveCmd       `cmd:"" help:"Run the server."`
 	Token       tokenCmd       `cmd:"" help:"Print a token that says who a user is."`
 	Projections projectionsCmd `cmd:"" help:"Look at the read models and rebuild them."`
+	Events      eventsCmd      `cmd:"" help:"List the events of the log, or follow them."`
+	Replay      replayCmd      `cmd:"" help:"Show a user's tasks or a thread as they were at a moment."`
+	Trace       traceCmd       `cmd:"" help:"Show what led to an event, and what came of it."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
@@ -98,6 +101,9 @@ Examples:
   chatkitd serve                              start on http://127.0.0.1:8000/ with data in ./data
   OPENAI_API_KEY=… chatkitd serve             answer with a real model
   chatkitd token --user alice --ttl 1h        print a token for the API
+  chatkitd events --follow                    what happens, as it happens
+  chatkitd replay --user alice --at "monday 10:00" --steps
+                                              a list as it was, and what changed it
   chatkitd projections list                   how far the read models are
   chatkitd projections rebuild all            build the read models anew from the log`
 

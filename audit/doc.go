@@ -1,0 +1,5 @@
+// Package audit answers questions about the log: what happened, what a state was
+// at a moment, what led to what, and whether the log and what was made of it
+// still agree. It implements [chatkitd.Auditor] on any [events.Store], keeps
+// nothing between two questions, and folds with the actors' own folds.
+package audit
