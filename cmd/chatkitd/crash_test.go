@@ -39,7 +39,12 @@ func spawn(t *testing.T, dir string) (addr string, kill func()) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.Background(), exe, "serve", "--listen=127.0.0.1:0", "--data="+dir, "--offline-delay=5ms", "--agent=offline", "--log-level=warn", "--rate-limit=0")
-	cmd.Env = append(os.Environ(), "CHATKITD_TEST_BE_THE_PROGRAM=1")
+	cmd.Env = []string{"CHATKITD_TEST_BE_THE_PROGRAM=1"}
+	for _, kv := range os.Environ() { // the tests' own settings are none of the program's
+		if !strings.HasPrefix(kv, "CHATKITD_") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
