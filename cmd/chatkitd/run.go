@@ -29,6 +29,7 @@ type cli struct {
 	Events      eventsCmd      `cmd:"" help:"List the events of the log, or follow them."`
 	Replay      replayCmd      `cmd:"" help:"Show a user's tasks or a thread as they were at a moment."`
 	Trace       traceCmd       `cmd:"" help:"Show what led to an event, and what came of it."`
+	Verify      verifyCmd      `cmd:"" help:"Check the log, and the read models against it."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 		kong.Name("chatkitd"),
 		kong.Description(description),
 		kong.Writers(stdout, stderr),
-		kong.UsageOnError(),
+		kong.Help(help),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 	)
@@ -93,6 +94,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 	}
 	_, _ = fmt.Fprintf(stderr, "chatkitd: %v\n", err)
 	return exitFault
+}
+
+// help prints a command's help. The settings but the data folder are told by serve
+// alone: beside the
+// others they would hide what was asked for.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if node := ctx.Selected(); node == nil || node.Name != "serve" {
+		for _, f := range ctx.Model.Flags {
+			f.Hidden = f.Hidden || f.Group != nil && f.Name != "data"
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 const description = `The backend behind a ChatKit chat in which people manage their tasks.
