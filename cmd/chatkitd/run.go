@@ -96,9 +96,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 	return exitFault
 }
 
-// help prints a command's help. The settings but the data folder are told by serve
-// alone: beside the
-// others they would hide what was asked for.
+// help prints a command's help. The settings, all but the data folder, are told by
+// serve alone: with the other commands they would hide what was asked for.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	if node := ctx.Selected(); node == nil || node.Name != "serve" {
 		for _, f := range ctx.Model.Flags {
