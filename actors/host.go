@@ -169,7 +169,7 @@ func (h *Host) send(id string, cmd *command) error {
 	}
 	s := sh.slots[id]
 	if s == nil {
-		if h.live.Load() >= int64(h.opts.MaxLive) && !h.makeRoom(sh) {
+		if !h.takeRoom(sh) {
 			return ErrBusy
 		}
 		s = h.activate(sh, id)
@@ -184,7 +184,23 @@ func (h *Host) send(id string, cmd *command) error {
 	return nil
 }
 
-// activate spawns a new incarnation. Its id is fresh, so that it never meets one
+// takeRoom takes a place among the live actors, which passivate gives back. The
+// caller holds the shard's lock.
+func (h *Host) takeRoom(held *shard) bool {
+	for {
+		live := h.live.Load()
+		switch {
+		case live < int64(h.opts.MaxLive):
+			if h.live.CompareAndSwap(live, live+1) {
+				return true
+			}
+		case !h.makeRoom(held):
+			return false
+		}
+	}
+}
+
+// activate spawns a new incarnation in a place that was taken. Its id is fresh, so that it never meets one
 // that is still dying in the library's registry.
 func (h *Host) activate(sh *shard, id string) *slot {
 	s := &slot{}
@@ -193,7 +209,6 @@ func (h *Host) activate(sh *shard, id string) *slot {
 	s.pid = h.engine.Spawn(func() actor.Receiver { return a }, h.kind,
 		actor.WithInboxSize(4), actor.WithID(gen))
 	sh.slots[id] = s
-	h.live.Add(1)
 	h.activations.Add(1)
 	return s
 }
@@ -207,12 +222,34 @@ func (h *Host) passivate(sh *shard, id string, s *slot) {
 	h.engine.Poison(s.pid) // never waited for: see DESIGN.md
 }
 
-// makeRoom passivates the oldest of a few idle actors of the shard whose lock is
-// held, and reports whether it found one.
-func (h *Host) makeRoom(sh *shard) bool {
+// makeRoom passivates an idle actor, if it can one of the shard whose lock is
+// held, and reports whether it found one. Of other shards it only takes locks
+// that are free: to wait for one while holding another could be for ever.
+func (h *Host) makeRoom(held *shard) bool {
+	if h.passivateOldest(held) {
+		return true
+	}
+	for i := range h.shards {
+		sh := &h.shards[i]
+		if sh == held || !sh.mu.TryLock() {
+			continue
+		}
+		found := h.passivateOldest(sh)
+		sh.mu.Unlock()
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// passivateOldest passivates the oldest of a few idle actors of a shard whose
+// lock is held, and reports whether it found one.
+func (h *Host) passivateOldest(sh *shard) bool {
+	const enough = 16
 	var oldest *slot
 	var oldestID string
-	looked := 0
+	idle := 0
 	for id, s := range sh.slots {
 		if s.sent != s.done.Load() {
 			continue
@@ -220,7 +257,7 @@ func (h *Host) makeRoom(sh *shard) bool {
 		if oldest == nil || s.last.Before(oldest.last) {
 			oldest, oldestID = s, id
 		}
-		if looked++; looked == 16 {
+		if idle++; idle == enough {
 			break
 		}
 	}
