@@ -30,6 +30,9 @@ type listener struct {
 	metrics *metrics
 	open    atomic.Int64
 
+	closed    chan struct{}
+	closeOnce sync.Once
+
 	refusing  chan struct{} // a place for each connection being refused
 	lingering sync.WaitGroup
 
@@ -39,17 +42,29 @@ type listener struct {
 }
 
 func newListener(ln net.Listener, o Options, m *metrics) *listener {
-	return &listener{Listener: ln, opts: o, metrics: m, refusing: make(chan struct{}, maxRefusing), conns: make(map[*conn]struct{})}
+	return &listener{Listener: ln, opts: o, metrics: m, closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusing), conns: make(map[*conn]struct{})}
 }
 
 // Accept implements [net.Listener]. Over MaxConns a connection is told so and
-// closed.
+// closed. Without a descriptor or memory for another connection it tries again:
+// an error would end the server.
 func (l *listener) Accept() (net.Conn, error) {
-	for {
+	for wait := minAcceptWait; ; {
 		nc, err := l.Listener.Accept()
+		if shortage(err) {
+			l.opts.Log.Warn("connection not accepted, trying again", "err", err, "wait", wait)
+			select {
+			case <-time.After(wait):
+			case <-l.closed:
+				return nil, net.ErrClosed
+			}
+			wait = min(2*wait, maxAcceptWait)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		wait = minAcceptWait
 		setUserTimeout(nc, deadPeer)
 		if l.open.Load() >= int64(l.opts.MaxConns) {
 			l.refuse(nc)
@@ -65,6 +80,29 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.metrics.connections.Inc()
 		return c, nil
 	}
+}
+
+// How long Accept waits when the process or the machine is short of something:
+// at first, and at most.
+const (
+	minAcceptWait = 5 * time.Millisecond
+	maxAcceptWait = time.Second
+)
+
+// shortage reports whether err says that there is no room for a connection now.
+func shortage(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Close implements [net.Listener].
+func (l *listener) Close() error {
+	l.closeOnce.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
 // maxRefusing is how many refused connections are told so at a time. Others are

@@ -96,8 +96,10 @@ func TestAddTask(t *testing.T) {
 			t.Errorf("key %d: got %d %s", i, resp.Status, resp.Body)
 		}
 	}
-	for _, body := range []string{`{"title":"milk","completed":true}`, `{"title":"milk","status":"completed"}`, `{"title":"milk","status":"done"}`,
-		`{"title":"milk","x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`} {
+	for _, body := range []string{
+		`{"title":"milk","completed":true}`, `{"title":"milk","status":"completed"}`, `{"title":"milk","status":"done"}`,
+		`{"title":"milk","x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`,
+	} {
 		if resp := c.Do(t, "POST", "/api/v1/tasks", body); resp.Status != 400 {
 			t.Errorf("%s: got %d %s", body, resp.Status, resp.Body)
 		}
