@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chatkitd/chatkitd/internal/embedded"
+)
+
+// usedFolder returns a data folder in which alice has a thread and a task.
+func usedFolder(t *testing.T) (dir, thread string) {
+	t.Helper()
+	dir = t.TempDir()
+	s := start(t, dir)
+	thread, _ = say(t, s.client(t, "alice"), "", "add buy milk")
+	if status := s.wait(t); status != exitOK {
+		t.Fatalf("exit status %d", status)
+	}
+	return dir, thread
+}
+
+func overwrite(t *testing.T, file string, at int, with []byte) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[at:], with)
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLostLog has a log that is gone, cut off or damaged: the program must say
+// so and leave alone what there is.
+func TestLostLog(t *testing.T) {
+	dir, _ := usedFolder(t)
+	log := filepath.Join(dir, embedded.FileName)
+	whole, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := os.ReadFile(filepath.Join(dir, readModelsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	title := bytes.LastIndex(whole, []byte("buy milk"))
+	tests := []struct {
+		name   string
+		damage func() error
+		want   string
+	}{
+		{"missing", func() error { return os.Remove(log) }, "missing"},
+		{"empty", func() error { return os.WriteFile(log, nil, 0o600) }, "missing or empty"},
+		{"half", func() error { return os.WriteFile(log, whole[:len(whole)/2], 0o600) }, "damaged"},
+		{"no database", func() error { return os.WriteFile(log, []byte(strings.Repeat("nonsense", 1000)), 0o600) }, "damaged"},
+		{"one letter", func() error { overwrite(t, log, title, []byte("B")); return nil }, "checksum"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(log, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.damage(); err != nil {
+				t.Fatal(err)
+			}
+			status, _, stderr := command(t, "serve", "--listen=127.0.0.1:0", "--data="+dir, "--agent=offline")
+			if status != exitFault || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, log) || !strings.Contains(stderr, "restore") {
+				t.Errorf("exit status %d, want %d and %q with %s:\n%s", status, exitFault, tt.want, log, stderr)
+			}
+			if now, err := os.ReadFile(filepath.Join(dir, readModelsFile)); err != nil || !bytes.Equal(now, views) {
+				t.Errorf("the read models were touched: %v", err)
+			}
+		})
+	}
+}
+
+// TestLostReadModels has read models that are gone or damaged: they are made
+// from the log, so nobody may notice.
+func TestLostReadModels(t *testing.T) {
+	dir, thread := usedFolder(t)
+	file := filepath.Join(dir, readModelsFile)
+	tests := map[string]func() error{
+		"missing":     func() error { return os.Remove(file) },
+		"empty":       func() error { return os.WriteFile(file, nil, 0o600) },
+		"half":        func() error { return os.Truncate(file, 40<<10) },
+		"header":      func() error { overwrite(t, file, 0, bytes.Repeat([]byte{7}, 4096)); return nil },
+		"no database": func() error { return os.WriteFile(file, []byte("nonsense"), 0o600) },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			s := start(t, dir)
+			alice := s.client(t, "alice")
+			if l := tasks(t, alice); l.Total != 1 || l.Data[0].Title != "buy milk" {
+				t.Errorf("tasks = %+v", l)
+			}
+			if got := items(t, alice, thread); len(got) < 2 {
+				t.Errorf("items = %v", got)
+			}
+			if status := s.wait(t); status != exitOK {
+				t.Errorf("exit status %d", status)
+			}
+		})
+	}
+}

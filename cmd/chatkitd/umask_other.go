@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// ownerOnly does nothing where files inherit the rights of their folder.
+func ownerOnly() {}
