@@ -293,7 +293,7 @@ func TestFollowEvents(t *testing.T) {
 	if got := st.Header.Get("Content-Type"); got != eventStream {
 		t.Errorf("content type %q", got)
 	}
-	if got, want := <-asked, (chatkitd.EventQuery{User: "alice", Types: []string{"task.added.v1"}, From: pos(5)}); !reflect.DeepEqual(got, want) {
+	if got, want := <-asked, (chatkitd.EventQuery{User: "alice", Types: []string{"task.added.v1"}, From: pos(3), After: pos(5)}); !reflect.DeepEqual(got, want) {
 		t.Errorf("asked for %+v, want %+v", got, want)
 	}
 	for range 2 {
@@ -301,9 +301,8 @@ func TestFollowEvents(t *testing.T) {
 			t.Errorf("heartbeat: got %+v, %v", ev, err)
 		}
 	}
-	for n := uint64(5); n <= 7; n++ { // the first was seen
-		feed <- view(n)
-	}
+	feed <- view(6)
+	feed <- view(7)
 	for n := uint64(6); n <= 7; n++ {
 		ev := st.Event(t)
 		var got chatkitd.EventView

@@ -56,18 +56,15 @@ func (s *Server) followEvents(r *request, q *query, query chatkitd.EventQuery) e
 		st.abandon()
 		return err
 	}
-	query.After = chatkitd.Position{}
-	if after.Compare(query.From) > 0 {
-		query.From = after
-	}
+	query.After = after
 	ctx, cancel := context.WithCancel(st.ctx)
 	src := &followSource{srv: s, rec: r.record, cancel: cancel, events: make(chan chatkitd.EventView, maxAhead)}
-	go src.run(ctx, query, after)
+	go src.run(ctx, query)
 	return r.send(st, src)
 }
 
 // run reads the log until ctx ends.
-func (s *followSource) run(ctx context.Context, query chatkitd.EventQuery, after chatkitd.Position) {
+func (s *followSource) run(ctx context.Context, query chatkitd.EventQuery) {
 	defer close(s.events)
 	defer func() {
 		if v := recover(); v != nil {
@@ -75,9 +72,6 @@ func (s *followSource) run(ctx context.Context, query chatkitd.EventQuery, after
 		}
 	}()
 	s.err = s.srv.opts.Auditor.Follow(ctx, query, func(ev chatkitd.EventView) error {
-		if !after.IsZero() && ev.Position.Compare(after) <= 0 {
-			return nil // From is inclusive, and this one was seen
-		}
 		select {
 		case s.events <- ev:
 			return nil

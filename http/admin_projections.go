@@ -34,10 +34,11 @@ func (s *Server) listProjections(r *request) error {
 	if wantsStream(r) {
 		return s.followProjections(r)
 	}
-	if err := s.record(r, whatProjections, struct{}{}); err != nil {
-		return err
-	}
 	all, err := s.opts.Projections.States(r.ctx)
+	if err == nil {
+		// Last: else every look would find the projections behind by its own event.
+		err = s.record(r, whatProjections, struct{}{})
+	}
 	return answer(r, states{all}, err)
 }
 
@@ -192,10 +193,10 @@ func (s *Server) followProjections(r *request) error {
 		return err
 	}
 	src := &statesSource{srv: s, rec: r.record, ctx: st.ctx}
-	err = s.record(r, whatProjections, map[string]bool{"follow": true})
+	src.line, err = src.look(r.ctx) // so that what is wrong now is an answer
 	if err == nil {
-		src.line, err = src.look(r.ctx) // so that what is wrong now is an answer
 		src.seen = src.line
+		err = s.record(r, whatProjections, map[string]bool{"follow": true})
 	}
 	if err != nil {
 		st.abandon()
