@@ -48,12 +48,13 @@ func pageOf(q chatkitd.PageQuery) (page, error) {
 }
 
 // beyond returns the rest of a listing by a number, and the number to begin
-// behind when there is no page before.
+// behind when there is no page before. A bare LIMIT ? would have SQLite compile the
+// statement anew each time that it is bound, to plan for the limit of the day.
 func (p page) beyond(column string) (text string, first int64) {
 	if p.desc {
-		return "< ? ORDER BY " + column + " DESC LIMIT ?", math.MaxInt64
+		return "< ? ORDER BY " + column + " DESC LIMIT ? + 0", math.MaxInt64
 	}
-	return "> ? ORDER BY " + column + " ASC LIMIT ?", math.MinInt64
+	return "> ? ORDER BY " + column + " ASC LIMIT ? + 0", math.MinInt64
 }
 
 var errAfter = chatkitd.Errorf(chatkitd.CodeInvalid, "after is not the id of an element of this list")

@@ -56,6 +56,9 @@ func (r *reader) prepare() error {
 	if len(r.stmts) > 0 {
 		return nil
 	}
+	// A bare LIMIT ? would have SQLite plan for the limit of the day, and so compile
+	// the statement anew each time that it is bound, which takes several times as
+	// long as a short read.
 	for _, p := range []struct {
 		stmt  **sqlite.Stmt
 		query string
@@ -64,10 +67,10 @@ func (r *reader) prepare() error {
 		{&r.last, "SELECT max(rev) FROM events WHERE stream_id = ?"},
 		{&r.top, "SELECT max(pos) FROM events"},
 		{&r.name, "SELECT name FROM streams WHERE id = ?"},
-		{&r.forwards, columns + "WHERE stream_id = ? AND rev >= ? ORDER BY rev LIMIT ?"},
-		{&r.backwards, columns + "WHERE stream_id = ? AND rev >= ? AND rev <= ? ORDER BY rev DESC LIMIT ?"},
-		{&r.allForwards, columns + "WHERE pos > ? ORDER BY pos LIMIT ?"},
-		{&r.allBackwards, columns + "WHERE pos < ? ORDER BY pos DESC LIMIT ?"},
+		{&r.forwards, columns + "WHERE stream_id = ? AND rev >= ? ORDER BY rev LIMIT ? + 0"},
+		{&r.backwards, columns + "WHERE stream_id = ? AND rev >= ? AND rev <= ? ORDER BY rev DESC LIMIT ? + 0"},
+		{&r.allForwards, columns + "WHERE pos > ? ORDER BY pos LIMIT ? + 0"},
+		{&r.allBackwards, columns + "WHERE pos < ? ORDER BY pos DESC LIMIT ? + 0"},
 	} {
 		stmt, err := r.conn.Prepare(p.query)
 		if err != nil {

@@ -261,7 +261,7 @@ func (w *writer) prepare() error {
 		{&w.setTombstone, "UPDATE streams SET tombstone = 1 WHERE id = ?"},
 		{&w.findStream, "SELECT id, first_rev, tombstone FROM streams WHERE name = ?"},
 		{&w.lastRevision, "SELECT max(rev) FROM events WHERE stream_id = ?"},
-		{&w.ids, "SELECT id, pos FROM events WHERE stream_id = ? AND rev >= ? ORDER BY rev LIMIT ?"},
+		{&w.ids, "SELECT id, pos FROM events WHERE stream_id = ? AND rev >= ? ORDER BY rev LIMIT ? + 0"},
 		{&w.after, "SELECT min(rev) FROM events WHERE stream_id = ? AND rev > ? AND id = ?"},
 	} {
 		stmt, err := w.conn.Prepare(p.query)
