@@ -2,6 +2,7 @@ package chatkitd
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type ProjectionState struct {
 	Failure    *ProjectionFailure `json:"failure,omitempty"`
 	Rebuild    *RebuildState      `json:"rebuild,omitempty"`  // under way, or the last one
 	Previous   *int64             `json:"previous,omitempty"` // the generation that a rollback would bring back
+
+	Skipped []ProjectionFailure `json:"skipped,omitempty"` // events that an operator had it pass, and why they failed
 }
 
 // ProjectionFailure says why a projection does not go on. The event is the one
@@ -43,6 +46,14 @@ type ProjectionFailure struct {
 	Recorded time.Time `json:"recorded,omitzero"`
 	Attempts int       `json:"attempts"`
 	Since    time.Time `json:"since"`
+}
+
+// Error names the event and the reason.
+func (f *ProjectionFailure) Error() string {
+	if f.Type == "" {
+		return f.Reason
+	}
+	return fmt.Sprintf("%s at %s (%s@%d): %s", f.Type, f.Position, f.Stream, f.Revision, f.Reason)
 }
 
 // The phases of a rebuild, in their order, and how it may end.

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
-	"github.com/chatkitd/chatkitd/events"
 )
 
 // apply brings a model from where it stands to pos. Rows and checkpoint commit
@@ -18,6 +18,11 @@ import (
 // before the event has been applied. Any other error may pass, and nothing has
 // happened.
 func (s *Service) apply(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) error {
+	m.work.Lock()
+	defer m.work.Unlock()
+	if !m.is(Running) { // paused, since the runner looked
+		return errStands
+	}
 	start := s.now()
 	position := m.at()
 	first := 0
@@ -33,9 +38,12 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 		relevant = relevant || m.follows(&records[i])
 	}
 	if !relevant {
-		return s.skip(ctx, m, records, pos, caughtUp)
+		return s.pass(ctx, m, records, pos, caughtUp)
 	}
 
+	s.live.Add(1) // a build gives the connection away
+	defer s.live.Add(-1)
+	s.lastLive.Store(time.Now().UnixNano())
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return stored(err)
@@ -43,7 +51,7 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 	q := newBatch(tx, m.write, true)
 	f := m.Fold(q)
-	n, blocking := foldAll(ctx, m, f, records)
+	n, blocking := foldAll(ctx, m, f, records, nil)
 	if _, ok := errors.AsType[*storageError](blocking); ok || n == 0 && blocking != nil {
 		return failure(blocking, records, n)
 	}
@@ -60,8 +68,8 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 	if err := tx.Commit(); err != nil {
 		return stored(err)
 	}
-	m.saved, m.proof, m.unsaved = pos, proofOf(last), 0
-	m.advance(pos, last.Time, caughtUp)
+	m.saved, m.proof = pos, proofOf(last)
+	m.advance(pos, last.Time, caughtUp, n, 0, start)
 	if p, ok := f.(publisher); ok {
 		s.hub.publish(p.Changes(), pos)
 	}
@@ -75,44 +83,62 @@ func (m *model) follows(r *record) bool {
 	return (r.event != nil || r.err != nil) && strings.HasPrefix(r.Stream, m.Category())
 }
 
-// skip passes events that are not the model's.
-func (s *Service) skip(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) error {
+// errStands says that a model is not to be written at the moment.
+var errStands = errors.New("the projection does not run")
+
+// pass goes past events that are not the model's. The caller holds m.work.
+func (s *Service) pass(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) error {
+	m.mu.Lock()
+	unsaved := m.unsaved + len(records)
+	m.mu.Unlock()
 	last := time.Time{}
 	if n := len(records); n > 0 {
-		if m.unsaved == 0 {
-			m.unsavedAt = time.Now()
-		}
-		m.unsaved += n
 		m.proof = proofOf(&records[n-1].Recorded)
 		last = records[n-1].Time
 	}
-	m.advance(pos, last, caughtUp)
+	m.advance(pos, last, caughtUp, len(records), unsaved, s.now())
 	if m == s.tasks {
 		s.hub.publish(nil, pos)
 	}
 	s.metrics.applied.WithLabelValues(m.Name()).Add(float64(len(records)))
-	if m.unsaved >= saveEvents {
+	if unsaved >= saveEvents {
 		s.save(ctx, m)
 	}
 	return nil
 }
 
 // foldAll folds events in order, and returns how many were folded and the error
-// of the one that was not.
-func foldAll(ctx context.Context, m *model, f fold, records []record) (int, error) {
+// of the one that was not. An event that an operator has skipped is still tried:
+// in tables built anew it may do. skipped, if not nil, learns of those that were
+// passed.
+func foldAll(ctx context.Context, m *model, f fold, records []record, skipped func(chatkitd.Position)) (int, error) {
 	for i := range records {
 		r := &records[i]
 		if !m.follows(r) {
 			continue
 		}
-		if r.err != nil {
-			return i, r.err
+		err := r.err
+		if err == nil {
+			err = guard(func() error { return f.Apply(ctx, r) })
 		}
-		if err := guard(func() error { return f.Apply(ctx, r) }); err != nil {
+		if err == nil {
+			continue
+		}
+		if _, ok := errors.AsType[*storageError](err); ok || !m.skips(r.Position) {
 			return i, err
+		}
+		if skipped != nil {
+			skipped(r.Position)
 		}
 	}
 	return len(records), nil
+}
+
+// skips reports whether an operator has had the model pass an event.
+func (m *model) skips(pos chatkitd.Position) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.skipped, func(f Failure) bool { return f.Position == pos })
 }
 
 // guard turns a panic of a fold into the failure of its event.
@@ -144,31 +170,45 @@ func failure(err error, records []record, n int) error {
 // checkpoint is the last statement of every batch.
 func (m *model) checkpoint(ctx context.Context, q *batch, pos chatkitd.Position, p proof) error {
 	return q.exec(ctx, len(m.write)-1, int64(pos.Commit), int64(pos.Prepare), //nolint:gosec // below 2^63
-		p.stream, int64(p.revision), p.id, m.Name()) //nolint:gosec // below 2^63
+		p.Stream, int64(p.Revision), p.ID, m.Name()) //nolint:gosec // below 2^63
 }
 
 // saveAll saves the checkpoints that are in memory only. Losing one costs a few
 // events that are passed again.
 func (s *Service) saveAll(ctx context.Context) {
 	for _, m := range s.models {
-		if m.unsaved > 0 {
+		m.work.Lock()
+		if m.hasUnsaved() {
 			s.save(ctx, m)
 		}
+		m.work.Unlock()
 	}
 }
 
+func (m *model) hasUnsaved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unsaved > 0
+}
+
+// save saves the checkpoint. The caller holds m.work.
 func (s *Service) save(ctx context.Context, m *model) {
-	m.unsavedAt = time.Now()
-	pos := m.at()
+	m.mu.Lock()
+	pos, unsaved := m.position, m.unsaved
+	m.unsaved, m.unsavedAt = 0, time.Now()
+	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := s.write.ExecContext(ctx, saveCheckpoint, int64(pos.Commit), int64(pos.Prepare), //nolint:gosec // below 2^63
-		m.proof.stream, int64(m.proof.revision), m.proof.id, m.Name()) //nolint:gosec // below 2^63
+	_, err := s.write.ExecContext(ctx, savePassed, int64(pos.Commit), int64(pos.Prepare), //nolint:gosec // below 2^63
+		m.proof.Stream, int64(m.proof.Revision), m.proof.ID, m.Name()) //nolint:gosec // below 2^63
 	if err != nil {
+		m.mu.Lock()
+		m.unsaved += unsaved
+		m.mu.Unlock()
 		s.log.WarnContext(ctx, "a checkpoint is not saved", "projection", m.Name(), "error", err)
 		return
 	}
-	m.saved, m.unsaved = pos, 0
+	m.saved = pos
 }
 
 func (s *Service) saveFailure(ctx context.Context, m *model, f *Failure) error {
@@ -178,81 +218,4 @@ func (s *Service) saveFailure(ctx context.Context, m *model, f *Failure) error {
 	}
 	_, err = s.write.ExecContext(ctx, saveFailure, string(text), m.Name())
 	return err
-}
-
-// verifyAll makes sure that each checkpoint is of this log. A read model of
-// another log, such as one that was deleted or restored, begins anew.
-func (s *Service) verifyAll(ctx context.Context) error {
-	for _, m := range s.models {
-		if m.verified || m.saved.IsZero() {
-			m.verified = true
-			continue
-		}
-		ok, err := s.verify(ctx, m)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			s.log.WarnContext(ctx, "read model is of another log and begins anew", "projection", m.Name(), "position", m.saved)
-			if err := s.renew(ctx, m); err != nil {
-				return err
-			}
-		}
-		m.verified = true
-	}
-	return nil
-}
-
-func (s *Service) verify(ctx context.Context, m *model) (bool, error) {
-	head, err := s.store.Head(ctx)
-	if err != nil {
-		return false, err
-	}
-	if m.saved.Compare(head) > 0 {
-		return false, nil
-	}
-	for rec, err := range s.store.ReadStream(ctx, m.proof.stream, events.StreamRead{From: m.proof.revision, Limit: 1}) {
-		if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		return rec.ID.String() == m.proof.id, nil
-	}
-	return false, nil
-}
-
-// renew empties a model.
-func (s *Service) renew(ctx context.Context, m *model) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	old := m.view.g
-	e, err := renew(ctx, tx, m.projection, old+1)
-	if err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	if err := s.mount(ctx, m, e); err != nil {
-		return err
-	}
-	if m == s.tasks {
-		s.hub.start(chatkitd.Position{})
-	}
-	return s.drop(ctx, m.projection, old)
-}
-
-// drop drops a generation that nobody reads any more.
-func (s *Service) drop(ctx context.Context, p projection, g generation) error {
-	for _, t := range p.Tables() {
-		if _, err := s.write.ExecContext(ctx, g.sql("DROP TABLE IF EXISTS "+t.name+"_{g}")); err != nil {
-			return fmt.Errorf("drop table %s: %w", t.name, err)
-		}
-	}
-	return nil
 }

@@ -13,71 +13,106 @@ import (
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// build is a rebuild in progress.
+// buildChunk is how many events a build folds in memory before it writes. It
+// bounds the memory, and a row that changes often in one chunk is written once.
+const buildChunk = 16_384
+
+// build fills new tables beside the ones that serve.
 type build struct {
 	s        *Service
 	parts    []*part
-	head     chatkitd.Position
+	pace     *pace
+	gate     func(ctx context.Context) error
+	offline  bool
+	workers  int
 	start    time.Time
-	progress func(Progress)
-
-	events   int
-	position chatkitd.Position
-	last     proof
-	lastTime time.Time
+	progress func(Progress) // nil: nobody asks
+	head     chatkitd.Position
 }
 
-// part is a model and its next tables.
-type part struct {
-	*model
-	next  generation
-	stmts []*sql.Stmt
-}
-
-// add makes the tables, in the place of what an earlier build may have left.
-func (b *build) add(ctx context.Context, m *model) error {
-	p := &part{model: m, next: m.view.g + 1}
-	if err := b.s.drop(ctx, m.projection, p.next); err != nil {
-		return err
+// newBuild is for a job, or, without one, for when nothing runs beside it.
+func newBuild(s *Service, j *job) *build {
+	b := &build{s: s, start: time.Now(), offline: j == nil, workers: runtime.GOMAXPROCS(0)}
+	if b.offline {
+		b.gate = func(ctx context.Context) error { return ctx.Err() }
+	} else {
+		b.gate = j.gate
+		b.workers = max(1, b.workers/2) // turns need the rest
 	}
-	b.parts = append(b.parts, p)
-	err := b.tx(ctx, func(tx *sql.Tx) error { return create(ctx, tx, m.projection, p.next, true) })
+	b.pace = &pace{s: s, free: b.offline, gate: b.gate}
+	return b
+}
+
+// run builds the tables of models and puts them in their place, one after the
+// other. A model for which that fails keeps what it has; the others go on.
+func (b *build) run(ctx context.Context, models []*model) error {
+	defer b.s.unbuilt(models)
+	var err error
+	for attempt := 0; ; attempt++ {
+		if b.head, err = b.s.store.Head(ctx); err == nil || !b.again(ctx, err, attempt) {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
-	p.stmts, err = prepare(ctx, b.s.write, m.projection, p.next)
-	return err
+	for _, m := range models {
+		p := newPart(b, m)
+		b.parts = append(b.parts, p)
+		p.err = p.create(ctx)
+	}
+	if err := b.fold(ctx); err != nil {
+		for _, p := range b.parts {
+			p.err = errors.Join(p.err, err)
+		}
+	}
+	errs := make([]error, 0, len(b.parts))
+	for _, p := range b.parts {
+		if p.err == nil {
+			p.err = p.finish(ctx)
+		}
+		p.end(context.WithoutCancel(ctx))
+		if p.err != nil {
+			errs = append(errs, fmt.Errorf("projection %s: %w", p.Name(), p.err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-func (b *build) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
-	tx, err := b.s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+// again waits after an outage of the log and reports whether to go on where the
+// build was. Offline nobody waits for a log.
+func (b *build) again(ctx context.Context, err error, attempt int) bool {
+	if b.offline || ctx.Err() != nil || !errors.Is(err, events.ErrUnavailable) {
+		return false
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := do(tx); err != nil {
-		return err
+	for _, p := range b.parts {
+		p.note(func(st *RebuildState) { st.Error = "waiting for the log: " + err.Error() })
 	}
-	return tx.Commit()
+	sleep(ctx, min(firstDelay<<min(attempt, 10), lastDelay))
+	return ctx.Err() == nil
 }
 
-func (b *build) tell(phase string) {
-	if b.progress != nil {
-		b.progress(Progress{phase, b.events, b.position, b.head, time.Since(b.start)})
-	}
-}
-
-// fold reads the log once, decodes it on all processors, and folds it in order.
+// fold reads the log once, decodes it in parallel, and folds it in order into all
+// parts, each up to its limit.
 func (b *build) fold(ctx context.Context) error {
+	var end chatkitd.Position
+	for _, p := range b.parts {
+		if p.err == nil && p.limit.Compare(end) > 0 {
+			end = p.limit
+		}
+	}
+	if end.IsZero() {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	d := newDecoder(ctx, &wg)
+	d := newDecoder(ctx, &wg, b.workers)
 	var readErr error
 	wg.Go(func() {
 		defer close(d.ordered)
-		readErr = d.read(b.s.store, b.head)
+		readErr = d.read(b, end)
 	})
 
 	chunk := make([]record, 0, buildChunk+events.MaxBatch)
@@ -101,92 +136,46 @@ func (b *build) fold(ctx context.Context) error {
 	return b.write(ctx, chunk)
 }
 
-// write folds a chunk into each part.
+// write folds a chunk into the parts. An error is one of the whole build.
 func (b *build) write(ctx context.Context, chunk []record) error {
-	if len(chunk) == 0 {
-		return nil
-	}
+	failed := 0
 	for _, p := range b.parts {
-		err := b.tx(ctx, func(tx *sql.Tx) error {
-			f := p.Fold(newBatch(tx, p.stmts, false))
-			if n, err := foldAll(ctx, p.model, f, chunk); err != nil {
-				return failure(err, chunk, n)
-			}
-			return f.Flush(ctx)
-		})
-		if err != nil {
-			return fmt.Errorf("projection %s: %w", p.Name(), err)
-		}
-	}
-	last := &chunk[len(chunk)-1].Recorded
-	b.events += len(chunk)
-	b.position, b.last, b.lastTime = last.Position, proofOf(last), last.Time
-	b.tell(BuildFold)
-	return nil
-}
-
-func (b *build) index(ctx context.Context) error {
-	for _, p := range b.parts {
-		err := b.tx(ctx, func(tx *sql.Tx) error { return createIndexes(ctx, tx, p.projection, p.next) })
-		if err != nil {
-			return fmt.Errorf("projection %s: %w", p.Name(), err)
-		}
-		b.tell(BuildIndex)
-	}
-	return nil
-}
-
-// swap makes the new tables the ones that are read, all at once.
-func (b *build) swap(ctx context.Context) error {
-	entries := make([]entry, len(b.parts))
-	err := b.tx(ctx, func(tx *sql.Tx) error {
-		for i, p := range b.parts {
-			entries[i] = entry{name: p.Name(), version: p.Version(), g: p.next, position: b.position, proof: b.last}
-			if err := saveEntry(ctx, tx, entries[i]); err != nil {
+		if p.err == nil {
+			if err := b.gate(ctx); err != nil {
 				return err
 			}
+			p.err = p.write(ctx, upTo(chunk, p.limit), b.pace)
 		}
-		return nil
-	})
+		if p.err != nil {
+			failed++
+		}
+	}
+	if failed == len(b.parts) {
+		return errStands
+	}
+	return nil
+}
+
+// upTo returns the records that are not behind a position.
+func upTo(records []record, limit chatkitd.Position) []record {
+	n := len(records)
+	for n > 0 && records[n-1].Position.Compare(limit) > 0 {
+		n--
+	}
+	return records[:n]
+}
+
+// inTx runs one transaction on the connection that writes.
+func (s *Service) inTx(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	// From here on the new tables are the truth, whatever becomes of ctx.
-	ctx = context.WithoutCancel(ctx)
-	var errs []error
-	for i, p := range b.parts {
-		old := p.view.g
-		stmts := p.stmts
-		p.stmts = nil
-		errs = append(errs, p.reset(newView(b.s.read, p.next), stmts, entries[i].position, entries[i].proof))
-		p.mu.Lock()
-		p.last = b.lastTime
-		p.mu.Unlock()
-		p.verified, p.built = true, true
-		if p.model == b.s.tasks {
-			b.s.hub.start(entries[i].position)
-		}
-		errs = append(errs, b.s.drop(ctx, p.projection, old))
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := do(tx); err != nil {
+		return err
 	}
-	b.tell(BuildSwap)
-	return errors.Join(errs...)
-}
-
-// close drops what has not been swapped in.
-func (b *build) close(ctx context.Context, built bool) error {
-	if built {
-		return nil
-	}
-	var errs []error
-	for _, p := range b.parts {
-		for _, stmt := range p.stmts {
-			errs = append(errs, stmt.Close())
-		}
-		if p.view.g != p.next {
-			errs = append(errs, b.s.drop(ctx, p.projection, p.next))
-		}
-	}
-	return errors.Join(errs...)
+	return tx.Commit()
 }
 
 // decoder decodes batches of events in parallel and hands them on in order.
@@ -202,8 +191,7 @@ type decodeJob struct {
 	done chan struct{}
 }
 
-func newDecoder(ctx context.Context, wg *sync.WaitGroup) *decoder {
-	workers := runtime.GOMAXPROCS(0)
+func newDecoder(ctx context.Context, wg *sync.WaitGroup, workers int) *decoder {
 	d := &decoder{ctx, make(chan *decodeJob, workers), make(chan *decodeJob, 2*workers)}
 	for range workers {
 		wg.Go(d.work)
@@ -221,31 +209,52 @@ func (d *decoder) work() {
 	}
 }
 
-// read feeds the log up to head to the workers.
-func (d *decoder) read(store events.Store, head chatkitd.Position) error {
+// read feeds the log up to end to the workers. After an outage it goes on where
+// it was.
+func (d *decoder) read(b *build, end chatkitd.Position) error {
 	defer close(d.jobs)
+	var sent chatkitd.Position
+	for attempt := 0; ; attempt++ {
+		before := sent
+		err := d.readAfter(b.s.store, &sent, end)
+		if err == nil {
+			return nil
+		}
+		if before != sent {
+			attempt = 0
+		}
+		if !b.again(d.ctx, err, attempt) {
+			return err
+		}
+	}
+}
+
+func (d *decoder) readAfter(store events.Store, sent *chatkitd.Position, end chatkitd.Position) error {
 	in := make([]events.Recorded, 0, events.MaxBatch)
-	for rec, err := range store.ReadAll(d.ctx, events.AllRead{}) {
+	for rec, err := range store.ReadAll(d.ctx, events.AllRead{After: *sent}) {
 		if err != nil {
 			return err
 		}
+		if rec.Position.Compare(end) > 0 {
+			break
+		}
 		if in = append(in, rec); len(in) == cap(in) {
-			if !d.send(in) {
+			if !d.send(in, sent) {
 				return d.ctx.Err()
 			}
 			in = make([]events.Recorded, 0, events.MaxBatch)
 		}
-		if rec.Position.Compare(head) >= 0 {
+		if rec.Position == end {
 			break
 		}
 	}
-	if len(in) > 0 && !d.send(in) {
+	if len(in) > 0 && !d.send(in, sent) {
 		return d.ctx.Err()
 	}
 	return nil
 }
 
-func (d *decoder) send(in []events.Recorded) bool {
+func (d *decoder) send(in []events.Recorded, sent *chatkitd.Position) bool {
 	job := &decodeJob{in: in, done: make(chan struct{})}
 	for _, ch := range []chan *decodeJob{d.jobs, d.ordered} {
 		select {
@@ -254,5 +263,6 @@ func (d *decoder) send(in []events.Recorded) bool {
 			return false
 		}
 	}
+	*sent = in[len(in)-1].Position
 	return true
 }

@@ -21,13 +21,29 @@ func Inspect(ctx context.Context, db *sql.DB, store events.Store) ([]State, erro
 	states := make([]State, 0, len(entries))
 	for _, p := range all() {
 		st := State{Name: p.Name(), Version: p.Version(), State: Rebuilding} // not built by this version yet
-		if e, ok := entries[p.Name()]; ok && e.version == p.Version() {
-			st.Generation, st.Position, st.Failure, st.State = int64(e.g), e.position, e.failure, Running
-			if e.failure != nil && e.failure.Type != "" {
-				st.State = Failed
-			}
+		if e, ok := entries[p.Name()]; ok && e.Layout == p.Layout() {
+			st = e.state()
 		}
 		states = append(states, st)
 	}
-	return states, measure(ctx, store, states, time.Now())
+	return states, measure(ctx, store, states, time.Now(), false)
+}
+
+// state is what the catalog tells.
+func (e *entry) state() State {
+	st := State{
+		Name: e.name, Version: e.Version, Generation: int64(e.G), State: Running, Position: e.Position,
+		Failure: e.failure, Rebuild: e.rebuild, Skipped: e.skipped,
+	}
+	switch {
+	case e.paused:
+		st.State = Paused
+	case e.failure != nil && e.failure.Type != "":
+		st.State = Failed
+	}
+	if e.previous != nil {
+		g := int64(e.previous.G)
+		st.Previous = &g
+	}
+	return st
 }

@@ -17,6 +17,13 @@ type metrics struct {
 var (
 	lagDesc = prometheus.NewDesc("chatkitd_projections_lag_seconds",
 		"Age of the last event that was applied, 0 when there is nothing more to apply.", []string{"projection"}, nil)
+	behindDesc = prometheus.NewDesc("chatkitd_projections_lag_events",
+		"Events of the log that are not applied yet, as far as the runner has seen the log; absent when positions do not count events.",
+		[]string{"projection"}, nil)
+	rateDesc = prometheus.NewDesc("chatkitd_projections_rate_events_per_second",
+		"Events that are applied per second, over the last ten seconds or so.", []string{"projection"}, nil)
+	rebuildDesc = prometheus.NewDesc("chatkitd_projections_rebuild_events",
+		"Events that the rebuild under way has folded, 0 when there is none.", []string{"projection"}, nil)
 	upDesc = prometheus.NewDesc("chatkitd_projections_running",
 		"1 while the projection runs, 0 while it has failed, is paused or rebuilt.", []string{"projection"}, nil)
 	watchersDesc = prometheus.NewDesc("chatkitd_projections_watchers",
@@ -61,6 +68,9 @@ type gauges struct{ s *Service }
 // Describe implements [prometheus.Collector].
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- lagDesc
+	ch <- behindDesc
+	ch <- rateDesc
+	ch <- rebuildDesc
 	ch <- upDesc
 	ch <- watchersDesc
 	ch <- cutDesc
@@ -69,19 +79,35 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range g.s.models {
-		m.mu.Lock()
-		lag, up := 0.0, 0.0
-		if !m.caughtUp && !m.last.IsZero() {
-			lag = max(0, g.s.now().Sub(m.last).Seconds())
-		}
-		if m.phase == Running {
-			up = 1
-		}
-		m.mu.Unlock()
-		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, lag, m.Name())
-		ch <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, up, m.Name())
+		g.collect(ch, m)
 	}
 	watching, cut := g.s.hub.counts()
 	ch <- prometheus.MustNewConstMetric(watchersDesc, prometheus.GaugeValue, float64(watching))
 	ch <- prometheus.MustNewConstMetric(cutDesc, prometheus.CounterValue, float64(cut))
+}
+
+func (g gauges) collect(ch chan<- prometheus.Metric, m *model) {
+	now := g.s.now()
+	m.mu.Lock()
+	lag, up, rebuild, rate, pos := 0.0, 0.0, 0.0, m.rate.at(now), m.position
+	if !m.caughtUp && !m.last.IsZero() {
+		lag = max(0, now.Sub(m.last).Seconds())
+	}
+	if m.phase == Running {
+		up = 1
+	}
+	if m.rebuild != nil && m.rebuild.Ended.IsZero() {
+		rebuild = float64(m.rebuild.Events)
+	}
+	m.mu.Unlock()
+	gauge := func(desc *prometheus.Desc, value float64) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, m.Name())
+	}
+	gauge(lagDesc, lag)
+	if behind, ok := g.s.seen.lag(pos); ok {
+		gauge(behindDesc, float64(behind))
+	}
+	gauge(rateDesc, rate)
+	gauge(rebuildDesc, rebuild)
+	gauge(upDesc, up)
 }

@@ -16,46 +16,57 @@ import (
 type model struct {
 	projection
 
-	// swap is held to read by every query, so that the tables under it stay.
-	swap sync.RWMutex
+	swap sync.RWMutex // of view, and held for no longer than it takes to get it
 	view *view
 
-	mu       sync.Mutex
-	phase    Phase
-	position chatkitd.Position // of the last event that every query sees
-	last     time.Time         // when that event was recorded by the store
-	caughtUp bool
-	failure  *Failure
-	retryAt  time.Time     // zero: not by itself
-	delay    time.Duration // before the next retry
-	changed  chan struct{} // closed with the next change; nil when nobody waits
+	// work is held by whoever writes the tables that serve, or puts others in
+	// their place. It comes before mu and before the write connection.
+	work     sync.Mutex
+	write    []*sql.Stmt
+	saved    chatkitd.Position // the checkpoint in the database
+	proof    proof             // of position
+	verified bool              // the checkpoint is of this log
+	retired  map[generation]*view
+	top      generation // the highest that has been used
 
-	// Of the runner alone:
-	write     []*sql.Stmt
-	saved     chatkitd.Position // the checkpoint in the database
-	proof     proof             // of position
-	unsaved   int               // events since then
+	mu        sync.Mutex
+	phase     Phase
+	version   int               // of the tables that serve
+	position  chatkitd.Position // of the last event that every query sees
+	last      time.Time         // when that event was recorded by the store
+	caughtUp  bool
+	failure   *Failure
+	attempts  int           // at the event of failure
+	retryAt   time.Time     // zero: not by itself
+	delay     time.Duration // before the next retry
+	changed   chan struct{} // closed with the next change; nil when nobody waits
+	unsaved   int           // events since saved
 	unsavedAt time.Time
-	built     bool // the fast way has been tried
-	verified  bool // the checkpoint is of this log
+	rate      rate
+	skipped   []Failure // what an operator had it pass, in the order of the log
+	previous  *tables
+	rebuild   *RebuildState
+	built     bool // its first build has been tried
 }
 
 // proof names the last event behind a checkpoint. A log that does not hold it
 // is another log.
 type proof struct {
-	stream   string
-	revision uint64
-	id       string
+	Stream   string `json:"stream"`
+	Revision uint64 `json:"revision"`
+	ID       string `json:"id"`
 }
 
 func proofOf(rec *events.Recorded) proof { return proof{rec.Stream, rec.Revision, rec.ID.String()} }
 
 // view reads one generation of tables. Its statements are made when they are
-// first needed; there are as many as queries have shapes.
+// first needed; there are as many as queries have shapes. Whoever uses a view holds
+// it, so that its tables are not dropped.
 type view struct {
 	g  generation
 	db *sql.DB
 
+	held  sync.RWMutex // to read by a query; to write, once, when it is retired
 	mu    sync.RWMutex
 	stmts map[string]*sql.Stmt
 }
@@ -65,10 +76,7 @@ func newView(db *sql.DB, g generation) *view {
 }
 
 func (v *view) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
-	v.mu.RLock()
-	stmt, ok := v.stmts[text]
-	v.mu.RUnlock()
-	if ok {
+	if stmt := v.prepared(text); stmt != nil {
 		return stmt, nil
 	}
 	stmt, err := v.db.PrepareContext(ctx, v.g.sql(text))
@@ -82,6 +90,13 @@ func (v *view) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	}
 	v.stmts[text] = stmt
 	return stmt, nil
+}
+
+// prepared returns a statement that has been needed before, or nil.
+func (v *view) prepared(text string) *sql.Stmt {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.stmts[text]
 }
 
 func (v *view) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
@@ -107,7 +122,10 @@ func (v *view) row(ctx context.Context, text string, args []any, dest ...any) (f
 	}
 }
 
+// close waits for the queries that hold the view.
 func (v *view) close() error {
+	v.held.Lock()
+	defer v.held.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var errs []error
@@ -121,8 +139,11 @@ func (v *view) close() error {
 // read runs a query, and turns a failure into an *Error for the caller.
 func (m *model) read(ctx context.Context, query func(v *view) error) error {
 	m.swap.RLock()
-	defer m.swap.RUnlock()
-	return translate(ctx, query(m.view))
+	v := m.view
+	v.held.RLock() // nobody waits for it before the view is out of reach
+	m.swap.RUnlock()
+	defer v.held.RUnlock()
+	return translate(ctx, query(v))
 }
 
 // translate leaves application errors as they are; the database's are
@@ -143,18 +164,29 @@ func translate(ctx context.Context, err error) error {
 	return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data cannot be read at the moment").Because(err)
 }
 
-// waitFor returns once the read model has reached a position.
-func (m *model) waitFor(ctx context.Context, pos chatkitd.Position) error {
+// waitFor returns once the read model has reached a position. Of a projection that
+// will not reach it by itself it returns CodeUnavailable at once; with built, also
+// of one that has yet to be built.
+func (m *model) waitFor(ctx context.Context, pos chatkitd.Position, built bool) error {
 	for {
 		m.mu.Lock()
 		if m.position.Compare(pos) >= 0 {
 			m.mu.Unlock()
 			return nil
 		}
-		if m.phase == Failed {
+		switch {
+		case m.phase == Failed:
 			cause := fmt.Errorf("projection %s: %w", m.Name(), m.failure)
 			m.mu.Unlock()
 			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is behind and cannot catch up at the moment").Because(cause)
+		case m.phase == Paused:
+			m.mu.Unlock()
+			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is behind: its updates are paused").
+				Because(fmt.Errorf("projection %s is paused", m.Name()))
+		case m.phase == Rebuilding && built:
+			m.mu.Unlock()
+			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is being built; try again later").
+				Because(fmt.Errorf("projection %s is built for the first time", m.Name()))
 		}
 		if m.changed == nil {
 			m.changed = make(chan struct{})
@@ -177,8 +209,9 @@ func (m *model) notify() {
 	}
 }
 
-// advance says that queries now see everything up to pos.
-func (m *model) advance(pos chatkitd.Position, last time.Time, caughtUp bool) {
+// advance says that queries now see everything up to pos, n more events, and how
+// many of them are not saved.
+func (m *model) advance(pos chatkitd.Position, last time.Time, caughtUp bool, n, unsaved int, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.position.Compare(pos) < 0 {
@@ -187,8 +220,15 @@ func (m *model) advance(pos chatkitd.Position, last time.Time, caughtUp bool) {
 	if !last.IsZero() {
 		m.last = last
 	}
-	m.caughtUp = caughtUp
-	m.phase, m.failure, m.retryAt, m.delay = Running, nil, time.Time{}, 0
+	if m.unsaved == 0 && unsaved > 0 {
+		m.unsavedAt = now
+	}
+	m.rate.add(n, now)
+	m.caughtUp, m.unsaved = caughtUp, unsaved
+	m.failure, m.attempts, m.retryAt, m.delay = nil, 0, time.Time{}, 0
+	if m.phase == Failed {
+		m.phase = Running
+	}
 	m.notify()
 }
 
@@ -198,24 +238,30 @@ func (m *model) at() chatkitd.Position {
 	return m.position
 }
 
-// reset puts the model at a position on a generation of tables, and closes the
-// statements of the one before.
-func (m *model) reset(v *view, write []*sql.Stmt, pos chatkitd.Position, p proof) error {
+func (m *model) is(p Phase) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.phase == p
+}
+
+// reset puts the model on other tables and closes the statements of the ones
+// before; whoever reads those goes on. The caller holds m.work.
+func (m *model) reset(v *view, write []*sql.Stmt, t tables) error {
 	m.swap.Lock()
 	old := m.view
 	m.view = v
 	m.swap.Unlock()
-	errs := make([]error, 0, len(m.write)+1)
+	errs := make([]error, 0, len(m.write))
 	for _, stmt := range m.write {
 		errs = append(errs, stmt.Close())
 	}
-	m.write, m.saved, m.proof, m.unsaved = write, pos, p, 0
+	m.write, m.saved, m.proof, m.top = write, t.Position, t.Proof, max(m.top, t.G)
+	if old != nil {
+		m.retired[old.g] = old
+	}
 	m.mu.Lock()
-	m.position, m.caughtUp = pos, false
+	m.version, m.position, m.caughtUp, m.unsaved = t.Version, t.Position, m.caughtUp && m.position == t.Position, 0
 	m.notify()
 	m.mu.Unlock()
-	if old != nil {
-		errs = append(errs, old.close())
-	}
 	return errors.Join(errs...)
 }

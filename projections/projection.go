@@ -16,8 +16,12 @@ type projection interface {
 	// Name is the key of the checkpoint, and the name on the command line.
 	Name() string
 	// Version is raised with every change of the tables or of the fold: then the
-	// read model is built anew.
+	// read model is built anew, while the old one serves.
 	Version() int
+	// Layout is raised as well when the statements and queries of this version
+	// cannot work on the tables of the one before: then nothing serves until the
+	// new ones are built.
+	Layout() int
 	// Category is the prefix of the streams that it follows.
 	Category() string
 	// Tables are the tables and the keys that the fold itself looks rows up by.
@@ -92,46 +96,17 @@ func create(ctx context.Context, tx *sql.Tx, p projection, g generation, bare bo
 
 func createIndexes(ctx context.Context, tx *sql.Tx, p projection, g generation) error {
 	for _, i := range p.Indexes() {
-		text := "CREATE INDEX " + i.table + "_{g}_" + i.suffix + " ON " + i.table + "_{g} " + i.columns
-		if _, err := tx.ExecContext(ctx, g.sql(text)); err != nil {
-			return fmt.Errorf("create index %s of %s: %w", i.suffix, i.table, err)
+		if err := createIndex(ctx, tx, i, g); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// batch is one transaction of a fold with its prepared statements.
-type batch struct {
-	tx    *sql.Tx
-	stmts []*sql.Stmt
-	bound []*sql.Stmt
-	watch bool // somebody may want the changes
-}
-
-func newBatch(tx *sql.Tx, stmts []*sql.Stmt, watch bool) *batch {
-	return &batch{tx: tx, stmts: stmts, bound: make([]*sql.Stmt, len(stmts)), watch: watch}
-}
-
-func (b *batch) stmt(ctx context.Context, n int) *sql.Stmt {
-	if b.bound[n] == nil {
-		b.bound[n] = b.tx.StmtContext(ctx, b.stmts[n])
+func createIndex(ctx context.Context, tx *sql.Tx, i index, g generation) error {
+	text := "CREATE INDEX " + i.table + "_{g}_" + i.suffix + " ON " + i.table + "_{g} " + i.columns
+	if _, err := tx.ExecContext(ctx, g.sql(text)); err != nil {
+		return fmt.Errorf("create index %s of %s: %w", i.suffix, i.table, err)
 	}
-	return b.bound[n]
-}
-
-func (b *batch) exec(ctx context.Context, n int, args ...any) error {
-	_, err := b.stmt(ctx, n).ExecContext(ctx, args...)
-	return stored(err)
-}
-
-// row scans one row and reports whether there was one.
-func (b *batch) row(ctx context.Context, n int, args, dest []any) (bool, error) {
-	switch err := b.stmt(ctx, n).QueryRowContext(ctx, args...).Scan(dest...); err {
-	case nil:
-		return true, nil
-	case sql.ErrNoRows:
-		return false, nil
-	default:
-		return false, stored(err)
-	}
+	return nil
 }

@@ -41,7 +41,7 @@ func TestHistories(t *testing.T) {
 		h.check(rt, w.s)
 		live := w.dump()
 		w.open()
-		if err := w.s.Rebuild(context.Background(), nil, nil); err != nil {
+		if err := w.s.RebuildOffline(context.Background(), nil, nil); err != nil {
 			rt.Fatal(err)
 		}
 		if diff := cmp.Diff(live, w.dump()); diff != "" {

@@ -30,7 +30,7 @@ func BenchmarkQuery(b *testing.B) {
 	}
 	s := w.open()
 	ctx := context.Background()
-	if err := s.Rebuild(ctx, nil, nil); err != nil {
+	if err := s.RebuildOffline(ctx, nil, nil); err != nil {
 		b.Fatal(err)
 	}
 	list := func(f chatkitd.TaskFilter) func() error {

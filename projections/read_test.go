@@ -187,16 +187,16 @@ func TestReadYourWrites(t *testing.T) {
 			go func() { done <- s.await(t.Context(), "ann", s.tasks, s.threads) }()
 		}
 		synctest.Wait()
-		s.tasks.advance(chatkitd.Position{Commit: 6, Prepare: 6}, time.Time{}, false)
+		s.tasks.advance(chatkitd.Position{Commit: 6, Prepare: 6}, time.Time{}, false, 0, 0, time.Now())
 		synctest.Wait()
-		s.tasks.advance(far, time.Time{}, true)
+		s.tasks.advance(far, time.Time{}, true, 0, 0, time.Now())
 		synctest.Wait()
 		select {
 		case err := <-done:
 			t.Fatalf("it did not wait for threads: %v", err)
 		default:
 		}
-		s.threads.advance(far, time.Time{}, true)
+		s.threads.advance(far, time.Time{}, true, 0, 0, time.Now())
 		for range 3 {
 			if err := <-done; err != nil {
 				t.Error(err)

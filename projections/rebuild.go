@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -11,9 +10,9 @@ import (
 
 // The phases of a rebuild.
 const (
-	BuildFold  = "fold"  // the log into new tables
-	BuildIndex = "index" // the new tables
-	BuildSwap  = "swap"  // new for old
+	BuildFold  = chatkitd.RebuildFold
+	BuildIndex = chatkitd.RebuildIndex
+	BuildSwap  = chatkitd.RebuildSwap
 )
 
 // Progress says how far a rebuild is. Position/Head is a fair estimate of the
@@ -26,17 +25,30 @@ type Progress struct {
 	Elapsed  time.Duration     `json:"elapsed"`
 }
 
-// buildChunk is how many events a build folds in memory before it writes. It
-// bounds the memory, and a row that changes often in one chunk is written once.
-const buildChunk = 16_384
+// Rebuild implements [chatkitd.Projections]. It returns CodeUnavailable while Run
+// is not at work.
+func (s *Service) Rebuild(ctx context.Context, names ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	models, err := s.named(names)
+	if err != nil {
+		return err
+	}
+	_, err = s.start(models, "rebuild", func(ctx context.Context, j *job) error {
+		err := newBuild(s, j).run(ctx, models)
+		s.sweep()
+		return err
+	})
+	return err
+}
 
-// Rebuild folds the whole log into new tables of the named projections (none:
-// all) and puts them in the place of the old ones in one transaction; until then
-// the old ones serve, and they stay when it fails. progress, if not nil, is called
-// after every chunk. It returns ErrRunning while Run is at work, CodeInvalid for
-// an unknown name, a [*Failure] for an event that cannot be applied, and errors of
-// the log and the database.
-func (s *Service) Rebuild(ctx context.Context, names []string, progress func(Progress)) error {
+// RebuildOffline rebuilds the named projections (none: all) while Run is not at
+// work, and returns when they are in place; the old ones stay when it fails.
+// progress, if not nil, is called after every step. It returns ErrRunning while
+// Run is at work, CodeNotFound for an unknown name, a [*Failure] for an event that
+// cannot be applied, and errors of the log and the database.
+func (s *Service) RebuildOffline(ctx context.Context, names []string, progress func(Progress)) error {
 	if !s.runner.TryLock() {
 		return ErrRunning
 	}
@@ -45,7 +57,14 @@ func (s *Service) Rebuild(ctx context.Context, names []string, progress func(Pro
 	if err != nil {
 		return err
 	}
-	return s.build(ctx, models, progress)
+	if err := s.verifyAll(ctx); err != nil {
+		return err
+	}
+	b := newBuild(s, nil)
+	b.progress = progress
+	err = b.run(ctx, models)
+	s.sweepAll(context.WithoutCancel(ctx))
+	return err
 }
 
 func (s *Service) named(names []string) ([]*model, error) {
@@ -54,93 +73,77 @@ func (s *Service) named(names []string) ([]*model, error) {
 	}
 	var models []*model
 	for _, name := range names {
-		i := slices.IndexFunc(s.models, func(m *model) bool { return m.Name() == name })
-		if i < 0 {
-			return nil, chatkitd.Errorf(chatkitd.CodeInvalid, "there is no projection %q: there are %v", name, Names())
+		m, err := s.one(name)
+		if err != nil {
+			return nil, err
 		}
-		if !slices.Contains(models, s.models[i]) {
-			models = append(models, s.models[i])
+		if !slices.Contains(models, m) {
+			models = append(models, m)
 		}
 	}
 	return models, nil
 }
 
-// buildNew fills the models that have seen nothing yet, the fast way. An event
-// that cannot be applied is left to the runner, which stops before it.
-func (s *Service) buildNew(ctx context.Context) error {
-	var fresh []*model
-	for _, m := range s.models {
-		if m.at().IsZero() && !m.built {
-			m.built = true
-			fresh = append(fresh, m)
-		}
+func (s *Service) one(name string) (*model, error) {
+	i := slices.IndexFunc(s.models, func(m *model) bool { return m.Name() == name })
+	if i < 0 {
+		return nil, chatkitd.Errorf(chatkitd.CodeNotFound, "there is no projection %q: there are %v", name, s.names())
 	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	start := time.Now()
-	done := Progress{}
-	err := s.build(ctx, fresh, func(p Progress) { done = p })
-	if f, ok := errors.AsType[*Failure](err); ok {
-		s.log.WarnContext(ctx, "read models cannot be built at once", "error", f)
-		return nil
-	}
-	if err != nil {
-		for _, m := range fresh {
-			m.built = false
-		}
-		return err
-	}
-	s.log.InfoContext(ctx, "read models built", "models", len(fresh), "events", done.Events, "seconds", time.Since(start).Seconds())
-	return nil
+	return s.models[i], nil
 }
 
-func (s *Service) build(ctx context.Context, models []*model, progress func(Progress)) (err error) {
+func (s *Service) names() []string {
+	var names []string
+	for _, m := range s.models {
+		names = append(names, m.Name())
+	}
+	return names
+}
+
+// buildOutdated starts to build the models that have no tables with anything in
+// them, and those whose tables are of another version: the latter serve meanwhile.
+// It tries once.
+func (s *Service) buildOutdated(ctx context.Context) error {
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range models {
-		m.setPhase(Rebuilding)
-	}
-	defer func() {
-		for _, m := range models {
-			m.endBuild(err == nil)
+	var outdated []*model
+	for _, m := range s.models {
+		m.mu.Lock()
+		if empty := m.position.IsZero(); !m.built && (empty && !head.IsZero() && m.phase != Paused || !empty && m.version != m.Version()) {
+			outdated = append(outdated, m)
+			if empty {
+				m.phase = Rebuilding
+			}
 		}
-	}()
-	b := &build{s: s, head: head, start: time.Now(), progress: progress}
-	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(ctx), err == nil)) }()
-	for _, m := range models {
-		if err := b.add(ctx, m); err != nil {
-			return err
-		}
+		m.built = true
+		m.mu.Unlock()
 	}
-	if !head.IsZero() {
-		if err := b.fold(ctx); err != nil {
-			return err
-		}
+	if len(outdated) == 0 {
+		return nil
 	}
-	if err := b.index(ctx); err != nil {
+	_, err = s.start(outdated, "build", func(ctx context.Context, j *job) error {
+		err := newBuild(s, j).run(ctx, outdated)
+		s.sweep()
 		return err
+	})
+	if err != nil { // an operator was faster
+		s.log.WarnContext(ctx, "read models are not built at once", "error", err)
+		s.unbuilt(outdated)
 	}
-	return b.swap(ctx)
+	return nil
 }
 
-func (m *model) setPhase(p Phase) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.phase, m.caughtUp = p, false
-}
-
-// endBuild returns to where the model was before, unless the new tables are in.
-func (m *model) endBuild(built bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.phase = Running
-	if built {
-		m.failure, m.retryAt, m.delay = nil, time.Time{}, 0
-	} else if m.failure != nil && m.failure.Type != "" {
-		m.phase = Failed
+// unbuilt leaves what could not be built the fast way to the runner, which applies
+// the log batch by batch and stops before an event that cannot be applied.
+func (s *Service) unbuilt(models []*model) {
+	for _, m := range models {
+		m.mu.Lock()
+		if m.phase == Rebuilding {
+			m.phase = Running
+		}
+		m.mu.Unlock()
 	}
-	m.notify()
+	s.lookAgain()
 }

@@ -52,7 +52,7 @@ func BenchmarkRebuild(b *testing.B) {
 	count := w.fill(20_000)
 	s := w.open()
 	for b.Loop() {
-		if err := s.Rebuild(context.Background(), nil, nil); err != nil {
+		if err := s.RebuildOffline(context.Background(), nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -76,10 +76,14 @@ func BenchmarkApply(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				for _, m := range s.models {
-					if err := s.renew(context.Background(), m); err != nil {
+					m.work.Lock()
+					err := s.renew(context.Background(), m)
+					m.work.Unlock()
+					if err != nil {
 						b.Fatal(err)
 					}
 				}
+				s.sweepAll(context.Background())
 				b.StartTimer()
 				for i := 0; i < len(recs); i += size {
 					part := recs[i:min(i+size, len(recs))]

@@ -12,7 +12,7 @@ import (
 const (
 	firstDelay = 100 * time.Millisecond // before a retry; doubled each time
 	lastDelay  = 10 * time.Second
-	patience   = 5               // attempts of a batch before the others go on without
+	patience   = 5               // attempts of a batch or an event before the others go on without, or it is given up
 	saveEvery  = time.Second     // a checkpoint of events that changed nothing
 	saveEvents = events.MaxBatch // or so many of them
 	// linger is how long the runner lets events gather before the next batch,
@@ -20,13 +20,14 @@ const (
 	linger = 10 * time.Millisecond
 )
 
-// ErrRunning is returned by [Service.Run] and [Service.Rebuild] while the other
-// one, or another Run, is at work.
+// ErrRunning is returned by [Service.Run] and [Service.RebuildOffline] while the
+// other one, or another Run, is at work.
 var ErrRunning = errors.New("projections: already at work")
 
-// Run follows the log until ctx ends, and returns nil then. Neither an outage of
-// the log, nor of the database, nor an event that cannot be applied ends it:
-// [Service.States] tells. It returns ErrRunning at once when it may not run.
+// Run follows the log until ctx ends, and returns nil then, with all that it
+// started ended too. Neither an outage of the log, nor of the database, nor an
+// event that cannot be applied ends it: [Service.States] tells. It returns
+// ErrRunning at once when it may not run.
 func (s *Service) Run(ctx context.Context) error {
 	if !s.runner.TryLock() {
 		return ErrRunning
@@ -34,6 +35,8 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.runner.Unlock()
 	defer s.hub.close()
 	defer s.saveAll(context.WithoutCancel(ctx))
+	defer s.begin(ctx)()
+	s.sweep()
 	delay := time.Duration(0)
 	for ctx.Err() == nil {
 		err := s.follow(ctx, func() { delay = 0 })
@@ -53,37 +56,41 @@ func (s *Service) Run(ctx context.Context) error {
 // follow subscribes for all projections that run, from where the last of them
 // stands, until the log fails or another projection is to take part.
 func (s *Service) follow(ctx context.Context, healthy func()) error {
+	// Who wants the runner to look at the models again ends look, not ctx: a
+	// batch that is being applied goes on.
+	look, done := s.looking(ctx)
+	defer done()
+	if err := s.learnHead(ctx); err != nil {
+		return err
+	}
 	if err := s.verifyAll(ctx); err != nil {
 		return err
 	}
-	if err := s.buildNew(ctx); err != nil {
+	if err := s.buildOutdated(ctx); err != nil {
 		return err
 	}
 	active := s.startable()
 	if len(active) == 0 {
-		s.pause(ctx)
+		healthy()
+		s.saveAll(ctx)
+		s.pause(look)
 		return nil
 	}
-	from := active[0].at()
-	for _, m := range active[1:] {
-		if pos := m.at(); pos.Compare(from) < 0 {
-			from = pos
-		}
-	}
-	sub, err := s.store.Subscribe(ctx, from, events.Filter{})
+	sub, err := s.store.Subscribe(ctx, lowest(active), events.Filter{})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sub.Close() }() // it only lets go
 	for {
-		b, again, err := s.next(ctx, sub)
+		b, again, err := s.next(look, sub)
 		switch {
+		case ctx.Err() == nil && look.Err() != nil, again: // a projection wants to take part
+			return nil
 		case err != nil:
 			return err
-		case again: // a projection wants to take part
-			return nil
 		}
 		healthy()
+		s.seen.batch(b.Events)
 		if active = s.applyAll(ctx, active, b); len(active) == 0 || ctx.Err() != nil {
 			return nil
 		}
@@ -91,6 +98,36 @@ func (s *Service) follow(ctx context.Context, healthy func()) error {
 			s.linger(ctx)
 		}
 	}
+}
+
+// looking returns a context that ends with ctx, and when [Service.lookAgain] is
+// called.
+func (s *Service) looking(ctx context.Context) (context.Context, context.CancelFunc) {
+	look, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	s.again = cancel
+	s.mu.Unlock()
+	return look, cancel
+}
+
+// lookAgain tells the runner that a projection may have begun to run.
+func (s *Service) lookAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.again != nil {
+		s.again()
+	}
+}
+
+// lowest returns the position that all models have reached.
+func lowest(models []*model) chatkitd.Position {
+	low := models[0].at()
+	for _, m := range models[1:] {
+		if pos := m.at(); pos.Compare(low) < 0 {
+			low = pos
+		}
+	}
+	return low
 }
 
 // linger lets events gather, until a query waits for one.
@@ -150,13 +187,13 @@ func nextBefore(ctx context.Context, sub events.Subscription, due time.Time) (ev
 // save checkpoints (save), or retry a projection.
 func (s *Service) deadline() (due time.Time, save bool) {
 	for _, m := range s.models {
+		m.mu.Lock()
 		if m.unsaved > 0 {
 			if at := m.unsavedAt.Add(saveEvery); due.IsZero() || at.Before(due) {
 				due, save = at, true
 			}
 		}
-		m.mu.Lock()
-		if at := m.retryAt; m.phase == Failed && !at.IsZero() && (due.IsZero() || at.Before(due)) {
+		if at := m.retryAt; !at.IsZero() && (due.IsZero() || at.Before(due)) {
 			due, save = at, false
 		}
 		m.mu.Unlock()
@@ -170,10 +207,10 @@ func (s *Service) startable() []*model {
 	now := time.Now()
 	for _, m := range s.models {
 		m.mu.Lock()
-		if m.phase == Failed && !m.retryAt.IsZero() && !now.Before(m.retryAt) {
-			m.phase = Running
+		if !m.retryAt.IsZero() && !now.Before(m.retryAt) {
+			m.phase, m.retryAt = Running, time.Time{}
 		}
-		if m.phase == Running {
+		if m.phase == Running && m.retryAt.IsZero() {
 			active = append(active, m)
 		}
 		m.mu.Unlock()
@@ -210,12 +247,7 @@ func sleep(ctx context.Context, d time.Duration) {
 // that go on.
 func (s *Service) applyAll(ctx context.Context, active []*model, b events.Batch) []*model {
 	records := make([]record, 0, len(b.Events))
-	low := active[0].at()
-	for _, m := range active[1:] {
-		if pos := m.at(); pos.Compare(low) < 0 {
-			low = pos
-		}
-	}
+	low := lowest(active)
 	for _, rec := range b.Events {
 		if rec.Position.Compare(low) > 0 {
 			records = append(records, decode(rec))
@@ -244,22 +276,23 @@ func (s *Service) applyPart(ctx context.Context, active []*model, records []reco
 	return rest
 }
 
-// applyPatiently applies a batch to one model, again after a while when the
-// database fails, and reports whether the model goes on. It takes a model out at
-// once for an event that cannot be applied, after some attempts for a database
-// that fails for this model alone; that one is tried again later.
+// applyPatiently applies a batch to one model, and reports whether the model goes
+// on. When the database fails it tries again after a while, and after some
+// attempts takes the model out until its next retry. An event that cannot be
+// applied takes it out at once, the others do not wait: it is tried again some
+// times, and then given up.
 func (s *Service) applyPatiently(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) bool {
 	for attempt := 1; ; attempt++ {
 		err := s.apply(ctx, m, records, pos, caughtUp)
 		switch {
 		case err == nil:
 			return true
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, errStands):
 			return false
 		}
 		s.metrics.failures.WithLabelValues(m.Name()).Inc()
 		if f, ok := errors.AsType[*Failure](err); ok {
-			s.fail(ctx, m, f, false)
+			s.blocked(ctx, m, f)
 			return false
 		}
 		f := &Failure{Reason: err.Error(), Attempts: attempt}
@@ -283,9 +316,34 @@ func (s *Service) since(m *model) time.Time {
 	return s.now()
 }
 
+// blocked takes a model out for an event that it cannot apply, until the next
+// attempt or for good.
+func (s *Service) blocked(ctx context.Context, m *model, f *Failure) {
+	m.mu.Lock()
+	if m.phase != Running { // paused meanwhile
+		m.mu.Unlock()
+		return
+	}
+	m.attempts++
+	f.Attempts, f.Since = m.attempts, s.since(m)
+	if m.attempts < patience {
+		m.failure, m.caughtUp = f, false
+		m.retryAt = time.Now().Add(firstDelay << (m.attempts - 1))
+		m.last = f.Recorded
+		m.mu.Unlock()
+		return
+	}
+	m.mu.Unlock()
+	s.fail(ctx, m, f, false)
+}
+
 // fail takes a model out: for good, or until its next retry.
 func (s *Service) fail(ctx context.Context, m *model, f *Failure, retry bool) {
 	m.mu.Lock()
+	if m.phase != Running { // paused meanwhile
+		m.mu.Unlock()
+		return
+	}
 	f.Since = s.since(m)
 	m.phase, m.failure, m.caughtUp, m.retryAt = Failed, f, false, time.Time{}
 	if retry {

@@ -69,12 +69,26 @@ type Service struct {
 	writes  *writes
 	hub     *hub
 
-	waiting atomic.Int64  // queries that wait for the runner
-	hurry   chan struct{} // tells it that one began to
-	runner  sync.Mutex    // held by Run and Rebuild
+	waiting  atomic.Int64  // queries that wait for the runner
+	hurry    chan struct{} // tells it that one began to
+	live     atomic.Int64  // batches of the runner that want the write connection or have it
+	lastLive atomic.Int64  // when the last one began, in nanoseconds since 1970
+	headless atomic.Bool   // where the log ended at the start is not known yet
+	seen     seen
+	runner   sync.Mutex // held by Run and RebuildOffline
+
+	mu       sync.Mutex
+	base     context.Context    //nolint:containedctx // of Run, the life of a job; nil while it is not at work
+	jobs     sync.WaitGroup     // what Run waits for
+	job      *job               // under way
+	again    context.CancelFunc // makes the runner look at the models again
+	trash    []trash
+	sweeping bool
+	hook     func(phase string) // of tests: a rebuild begins a phase
 }
 
 var (
+	_ chatkitd.Projections  = (*Service)(nil)
 	_ chatkitd.TaskReader   = (*Service)(nil)
 	_ chatkitd.ThreadReader = (*Service)(nil)
 )
@@ -91,9 +105,10 @@ func Names() []string {
 	return names
 }
 
-// Open makes the tables that are missing or of another version, and returns the
-// service. Of the log it reads only where it ends: queries wait until they have
-// seen that. It fails when the database or the log does.
+// Open makes the tables that are missing or of another layout, and returns the
+// service. It fails when the database does. Of the log it reads only where it
+// ends: queries wait until they have seen that, and when it cannot be read are
+// refused until [Service.Run] has.
 func Open(ctx context.Context, o Options) (*Service, error) { return open(ctx, o, all()) }
 
 func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
@@ -103,13 +118,23 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 		timeout: o.WaitTimeout, batchSize: o.BatchSize,
 		writes: newWrites(), hub: newHub(o.MaxWatchers), hurry: make(chan struct{}, 1),
 	}
-	entries, err := openCatalog(ctx, o.Write, ps)
+	catalog, err := openCatalog(ctx, o.Write, ps)
 	if err != nil {
 		return nil, fmt.Errorf("open read models: %w", err)
 	}
+	for _, name := range catalog.garbage {
+		s.trash = append(s.trash, trash{table: name})
+	}
 	for _, p := range ps {
-		m := &model{projection: p, phase: Running}
-		if err := s.mount(ctx, m, entries[p.Name()]); err != nil {
+		e := catalog.entries[p.Name()]
+		m := &model{
+			projection: p, phase: Running, top: max(catalog.next(p)-1, e.G), retired: map[generation]*view{},
+			skipped: e.skipped, previous: e.previous, rebuild: e.rebuild,
+		}
+		if e.paused {
+			m.phase = Paused
+		}
+		if err := s.mount(ctx, m, e); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		s.models = append(s.models, m)
@@ -122,11 +147,13 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 			s.items = m
 		}
 	}
-	// What was acknowledged before this process began is to be seen as well.
-	if s.writes.floor, err = o.Store.Head(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("read the end of the log: %w", err), s.Close())
+	s.headless.Store(true)
+	if err := s.learnHead(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), s.Close())
+		}
+		s.log.WarnContext(ctx, "the event log cannot be read yet; queries are refused until it can", "error", err)
 	}
-	s.writes.passed(s.behind())
 	s.hub.start(s.tasks.at())
 	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -134,13 +161,40 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 	return s, nil
 }
 
+// learnHead reads once where the log ends: what was acknowledged before this
+// process began is to be seen as well.
+func (s *Service) learnHead(ctx context.Context) error {
+	if !s.headless.Load() {
+		return nil
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("read the end of the log: %w", err)
+	}
+	s.writes.holdAll(head)
+	s.writes.passed(s.behind())
+	s.seen.at(head)
+	s.headless.Store(false)
+	if head.IsZero() {
+		return nil
+	}
+	for _, m := range s.models {
+		m.mu.Lock()
+		if m.position.IsZero() && m.phase == Running && !m.built {
+			m.phase = Rebuilding // until Run has built it
+		}
+		m.mu.Unlock()
+	}
+	return nil
+}
+
 // mount makes a model use the tables of an entry.
 func (s *Service) mount(ctx context.Context, m *model, e entry) error {
-	stmts, err := prepare(ctx, s.write, m.projection, e.g)
+	stmts, err := prepare(ctx, s.write, m.projection, e.G)
 	if err != nil {
 		return fmt.Errorf("projection %s: %w", m.Name(), err)
 	}
-	return m.reset(newView(s.read, e.g), stmts, e.position, e.proof)
+	return m.reset(newView(s.read, e.G), stmts, e.tables)
 }
 
 func prepare(ctx context.Context, db *sql.DB, p projection, g generation) ([]*sql.Stmt, error) {
@@ -161,7 +215,8 @@ func prepare(ctx context.Context, db *sql.DB, p projection, g generation) ([]*sq
 	return stmts, nil
 }
 
-// Close closes the watches and the prepared statements. Run must have returned.
+// Close closes the watches and the prepared statements, once the queries that use
+// them have ended. Run must have returned.
 func (s *Service) Close() error {
 	s.hub.close()
 	var errs []error
@@ -170,9 +225,11 @@ func (s *Service) Close() error {
 			errs = append(errs, stmt.Close())
 		}
 		m.write = nil
-		m.swap.RLock()
 		errs = append(errs, m.view.close())
-		m.swap.RUnlock()
+		for _, v := range m.retired {
+			errs = append(errs, v.close())
+		}
+		clear(m.retired)
 	}
 	return errors.Join(errs...)
 }
@@ -184,18 +241,13 @@ func (s *Service) NoteWrite(user chatkitd.UserID, pos chatkitd.Position) {
 }
 
 // behind returns the position that all models have reached.
-func (s *Service) behind() chatkitd.Position {
-	low := s.models[0].at()
-	for _, m := range s.models[1:] {
-		if pos := m.at(); pos.Compare(low) < 0 {
-			low = pos
-		}
-	}
-	return low
-}
+func (s *Service) behind() chatkitd.Position { return lowest(s.models) }
 
 // await waits until models have seen the user's writes.
 func (s *Service) await(ctx context.Context, user chatkitd.UserID, models ...*model) error {
+	if s.headless.Load() {
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read: how far the data must be is not known")
+	}
 	pos := s.writes.of(user)
 	for _, m := range models {
 		if m.at().Compare(pos) >= 0 {
@@ -213,7 +265,7 @@ func (s *Service) awaitModel(ctx context.Context, m *model, pos chatkitd.Positio
 	defer s.hasten()()
 	wait, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := m.waitFor(wait, pos)
+	err := m.waitFor(wait, pos, true)
 	s.metrics.waits.Observe(s.now().Sub(start).Seconds())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -240,7 +292,7 @@ func (s *Service) caughtUp(ctx context.Context, models ...*model) error {
 	}
 	defer s.hasten()()
 	for _, m := range models {
-		if err := m.waitFor(ctx, head); err != nil {
+		if err := m.waitFor(ctx, head, false); err != nil {
 			return err
 		}
 	}

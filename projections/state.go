@@ -2,90 +2,79 @@ package projections
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// Phase is what a projection is doing.
-type Phase string
+// The vocabulary of states is the root's.
+type (
+	Phase        = chatkitd.Phase
+	State        = chatkitd.ProjectionState
+	Failure      = chatkitd.ProjectionFailure
+	RebuildState = chatkitd.RebuildState
+)
 
 // The phases.
 const (
-	Running    Phase = "running"
-	Rebuilding Phase = "rebuilding"
-	Paused     Phase = "paused" // nothing pauses a projection yet
-	Failed     Phase = "failed"
+	Running    = chatkitd.PhaseRunning
+	Rebuilding = chatkitd.PhaseRebuilding
+	Paused     = chatkitd.PhasePaused
+	Failed     = chatkitd.PhaseFailed
 )
 
-// MaxLag is the largest lag in events that is counted out.
+// MaxLag is the largest lag in events that is counted out in a log whose positions
+// do not count its events.
 const MaxLag = 10_000
 
-// State says how a projection is doing.
-type State struct {
-	Name       string            `json:"name"`
-	Version    int               `json:"version"`
-	Generation int64             `json:"generation"` // of its tables
-	State      Phase             `json:"state"`
-	Position   chatkitd.Position `json:"position"` // of the last event that queries see
-	Head       chatkitd.Position `json:"head"`     // of the log
-	LagEvents  int               `json:"lag_events"`
-	LagSeconds float64           `json:"lag_seconds"`       // how long the first event that is missing has been there
-	Failure    *Failure          `json:"failure,omitempty"` // the last error; a running projection has one while it retries
-}
-
-// Failure says why a projection does not go on. The event is the one before
-// which it stopped; it has no type when the trouble is not the event's.
-type Failure struct {
-	Reason   string            `json:"reason"`
-	Position chatkitd.Position `json:"position,omitzero"`
-	Stream   string            `json:"stream,omitempty"`
-	Revision uint64            `json:"revision,omitempty"`
-	Type     string            `json:"type,omitempty"`
-	Recorded time.Time         `json:"recorded,omitzero"`
-	Attempts int               `json:"attempts"`
-	Since    time.Time         `json:"since"`
-}
-
-func (f *Failure) Error() string {
-	if f.Type == "" {
-		return f.Reason
-	}
-	return fmt.Sprintf("%s at %s (%s@%d): %s", f.Type, f.Position, f.Stream, f.Revision, f.Reason)
-}
-
-func (m *model) state() State {
+func (m *model) state(now time.Time) State {
 	m.swap.RLock()
 	g := m.view.g
 	m.swap.RUnlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := State{Name: m.Name(), Version: m.Version(), Generation: int64(g), State: m.phase, Position: m.position}
+	s := State{
+		Name: m.Name(), Version: m.version, Generation: int64(g), State: m.phase, Position: m.position,
+		Rate: m.rate.at(now), Skipped: slices.Clone(m.skipped),
+	}
 	if m.failure != nil {
 		f := *m.failure
 		s.Failure = &f
+	}
+	if m.previous != nil {
+		previous := int64(m.previous.G)
+		s.Previous = &previous
+	}
+	if m.rebuild != nil {
+		r := *m.rebuild
+		s.Rebuild = &r
 	}
 	return s
 }
 
 // States returns how the projections are doing, in the order of [Names]. Lags
-// are counted in the log, up to [MaxLag] events. It returns CodeUnavailable when
-// the log cannot be read.
+// are exact when the positions of the log count its events, else counted up to
+// [MaxLag]. With CodeUnavailable, when the log cannot be read, come the states as
+// far as they are known.
 func (s *Service) States(ctx context.Context) ([]State, error) {
 	states := make([]State, 0, len(s.models))
 	for _, m := range s.models {
-		states = append(states, m.state())
+		states = append(states, m.state(s.now()))
 	}
-	return states, measure(ctx, s.store, states, s.now())
+	return states, measure(ctx, s.store, states, s.now(), s.seen.counts())
 }
 
 // measure fills in head and lags.
-func measure(ctx context.Context, store events.Store, states []State, now time.Time) error {
+func measure(ctx context.Context, store events.Store, states []State, now time.Time, counts bool) error {
 	head, err := store.Head(ctx)
 	if err != nil {
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(err)
+	}
+	limit := MaxLag
+	if counts {
+		limit = 1
 	}
 	for i := range states {
 		st := &states[i]
@@ -93,7 +82,7 @@ func measure(ctx context.Context, store events.Store, states []State, now time.T
 		if st.Position.Compare(head) >= 0 {
 			continue
 		}
-		for rec, err := range store.ReadAll(ctx, events.AllRead{After: st.Position, Limit: MaxLag}) {
+		for rec, err := range store.ReadAll(ctx, events.AllRead{After: st.Position, Limit: limit}) {
 			if err != nil {
 				return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(err)
 			}
@@ -101,6 +90,9 @@ func measure(ctx context.Context, store events.Store, states []State, now time.T
 				st.LagSeconds = max(0, now.Sub(rec.Time).Seconds())
 			}
 			st.LagEvents++
+		}
+		if counts {
+			st.LagEvents = int(head.Commit - st.Position.Commit) //nolint:gosec // a number of events
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ type tasks struct{}
 
 func (tasks) Name() string     { return "tasks" }
 func (tasks) Version() int     { return 1 }
+func (tasks) Layout() int      { return 1 }
 func (tasks) Category() string { return events.UserPrefix }
 
 // A user is known by the position of the first task, an owner number that is
@@ -188,7 +189,7 @@ func (f *tasksFold) owner(ctx context.Context, r *record) (*ownerRow, error) {
 		return o, nil
 	}
 	o := &ownerRow{}
-	found, err := f.q.row(ctx, tasksOwner, []any{string(r.user)}, []any{&o.num, &o.pending, &o.completed})
+	found, err := f.q.row(ctx, tasksOwner, string(r.user), &o.num, &o.pending, &o.completed)
 	if err != nil {
 		return nil, err
 	}
@@ -205,12 +206,14 @@ func (f *tasksFold) load(ctx context.Context, o *ownerRow, id chatkitd.TaskID) (
 		return row, nil
 	}
 	row := &taskRow{}
-	err := scanTask(f.q.stmt(ctx, tasksLoad).QueryRowContext(ctx, o.num, string(id)), &row.task, &row.num)
-	switch {
-	case err == nil:
-		row.there, row.was, row.tags = true, true, row.task.Tags
-	case err != sql.ErrNoRows: //nolint:errorlint // database/sql returns it bare
-		return nil, stored(err)
+	if f.q.mayHold(tasksLoad, o.num, string(id)) {
+		err := scanTask(f.q.lookup(ctx, tasksLoad, o.num, string(id)), &row.task, &row.num)
+		switch {
+		case err == nil:
+			row.there, row.was, row.tags = true, true, row.task.Tags
+		case err != sql.ErrNoRows: //nolint:errorlint // database/sql returns it bare
+			return nil, stored(err)
+		}
 	}
 	f.tasks[key] = row
 	return row, nil
@@ -297,6 +300,7 @@ func (f *tasksFold) Flush(ctx context.Context) error {
 		if err := f.q.exec(ctx, tasksPutOwner, o.num, string(user), o.pending, o.completed); err != nil {
 			return err
 		}
+		f.q.holds(tasksOwner, 0, string(user))
 	}
 	keys := make([]taskKey, 0, len(f.tasks))
 	for k, row := range f.tasks {
@@ -357,6 +361,7 @@ func (f *tasksFold) put(ctx context.Context, k taskKey, row *taskRow) error {
 	if t.CompletedAt != nil {
 		completed = nanos(*t.CompletedAt)
 	}
+	f.q.holds(tasksLoad, k.owner, string(k.id))
 	return f.q.exec(ctx, tasksPut, k.owner, string(k.id), int64(row.num), t.Completed, //nolint:gosec // a stream has fewer than 2^63 events
 		t.Title, foldCase(t.Title), t.Description, foldCase(t.Description), string(t.Priority),
 		tags, due, dueAt, nanos(t.CreatedAt), nanos(t.UpdatedAt), completed)

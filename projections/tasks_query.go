@@ -144,37 +144,56 @@ func (q *taskQuery) page(after *mark, keyed bool, limit int) (string, []any) {
 // snapshot runs queries of tasks that must agree.
 func (s *Service) snapshot(ctx context.Context, query func(v *taskView) error) error {
 	return s.tasks.read(ctx, func(v *view) error {
-		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-		if err != nil {
+		t := &taskView{view: v}
+		if err := t.run(ctx, query); err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }() // it has only read
-		return query(&taskView{view: v, tx: tx})
+		for _, text := range t.unknown {
+			if _, err := v.stmt(ctx, text); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // taskView is a view at one moment.
 type taskView struct {
 	*view
-	tx *sql.Tx
+	tx      *sql.Tx
+	unknown []string // texts to prepare for the next time
+}
+
+func (v *taskView) run(ctx context.Context, query func(v *taskView) error) (err error) {
+	if v.tx, err = v.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+		return err
+	}
+	defer func() { _ = v.tx.Rollback() }() // it has only read
+	return query(v)
 }
 
 func (v *taskView) row(ctx context.Context, text string, args []any, dest ...any) (bool, error) {
-	stmt, err := v.stmt(ctx, text)
+	rows, err := v.query(ctx, text, args...)
 	if err != nil {
 		return false, err
 	}
-	err = v.tx.StmtContext(ctx, stmt).QueryRowContext(ctx, args...).Scan(dest...)
-	if err == sql.ErrNoRows { //nolint:errorlint // database/sql returns it bare
-		return false, nil
+	defer func() { _ = rows.Close() }() // its error is that of rows.Err
+	if !rows.Next() {
+		return false, rows.Err()
 	}
-	return err == nil, err
+	if err := rows.Scan(dest...); err != nil {
+		return false, err
+	}
+	return true, rows.Err()
 }
 
+// query never prepares a statement for the pool: that takes another connection,
+// and readers that hold one each while they wait for one more wait for ever.
 func (v *taskView) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	stmt, err := v.stmt(ctx, text)
-	if err != nil {
-		return nil, err
+	stmt := v.prepared(text)
+	if stmt == nil {
+		v.unknown = append(v.unknown, text)
+		return v.tx.QueryContext(ctx, v.g.sql(text), args...)
 	}
 	return v.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
 }

@@ -16,6 +16,7 @@ type threadItems struct{}
 
 func (threadItems) Name() string     { return "thread_items" }
 func (threadItems) Version() int     { return 1 }
+func (threadItems) Layout() int      { return 1 }
 func (threadItems) Category() string { return events.ThreadPrefix }
 
 // thread is the position of thread.created. seq is the revision of item.added,
@@ -97,7 +98,7 @@ func (f *itemsFold) load(ctx context.Context, id chatkitd.ThreadID) (*itemThread
 		return t, nil
 	}
 	t := &itemThread{items: map[string]*itemRow{}}
-	found, err := f.q.row(ctx, itemsLoad, []any{string(id)}, []any{&t.num})
+	found, err := f.q.row(ctx, itemsLoad, string(id), &t.num)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +202,7 @@ func (f *itemsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *itemThre
 		if err := f.q.exec(ctx, itemsPutThread, t.num, string(id), string(t.user)); err != nil {
 			return err
 		}
+		f.q.holds(itemsLoad, 0, string(id))
 	}
 	items := make([]string, 0, len(t.items))
 	for item := range t.items {

@@ -17,6 +17,7 @@ type threads struct{}
 
 func (threads) Name() string     { return "threads" }
 func (threads) Version() int     { return 1 }
+func (threads) Layout() int      { return 1 }
 func (threads) Category() string { return events.ThreadPrefix }
 
 // num is the position of thread.created, and so the order by age. turn is the
@@ -91,10 +92,8 @@ func (f *threadsFold) load(ctx context.Context, id chatkitd.ThreadID) (*threadRo
 		return t, nil
 	}
 	t := &threadRow{}
-	found, err := f.q.row(ctx, threadsLoad, []any{string(id)}, []any{
-		&t.num, &t.user, &t.title, &t.status.Type, &t.status.Reason, &t.metadata, &t.created,
-		&t.turn, &t.turns, &t.input, &t.output,
-	})
+	found, err := f.q.row(ctx, threadsLoad, string(id), &t.num, &t.user, &t.title, &t.status.Type, &t.status.Reason,
+		&t.metadata, &t.created, &t.turn, &t.turns, &t.input, &t.output)
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +220,7 @@ func (f *threadsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *thread
 	if !t.there {
 		return nil
 	}
+	f.q.holds(threadsLoad, 0, string(id))
 	return f.q.exec(ctx, threadsPut, t.num, string(id), t.user, t.title, t.status.Type, t.status.Reason,
 		t.metadata, t.created, t.turn, t.turns, t.input, t.output)
 }

@@ -81,6 +81,11 @@ func (w *world) run() *Service {
 			w.t.Errorf("Run: %v", err)
 		}
 	}
+	eventually(w.t, "it runs", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.base != nil
+	})
 	return s
 }
 

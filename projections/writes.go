@@ -35,6 +35,15 @@ func (w *writes) of(user chatkitd.UserID) chatkitd.Position {
 	return w.floor
 }
 
+// holdAll holds everybody to a position.
+func (w *writes) holdAll(pos chatkitd.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.floor.Compare(pos) < 0 {
+		w.floor = pos
+	}
+}
+
 // note remembers a write unless all models have passed it already.
 func (w *writes) note(user chatkitd.UserID, pos, passed chatkitd.Position) {
 	if pos.Compare(passed) <= 0 {
