@@ -52,12 +52,12 @@ func (s *Server) members() ([]Member, error) {
 	if s.o.Members != nil {
 		return s.o.Members(), nil
 	}
-	m, err := s.member()
+	m, err := s.Self()
 	return []Member{m}, err
 }
 
-// member returns this node as Gossip tells of it.
-func (s *Server) member() (Member, error) {
+// Self returns this node as Gossip tells of it.
+func (s *Server) Self() (Member, error) {
 	s.mu.Lock()
 	addr, leader := s.addr, s.leader
 	s.mu.Unlock()

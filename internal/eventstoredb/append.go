@@ -37,7 +37,7 @@ func (s *Store) append(ctx context.Context, stream string, expected events.Revis
 	for i := range evs {
 		size += int64(evs[i].Size())
 	}
-	c, err := s.begin(ctx)
+	ctx, c, err := s.begin(ctx)
 	if err != nil {
 		return last, err
 	}
@@ -46,7 +46,7 @@ func (s *Store) append(ctx context.Context, stream string, expected events.Revis
 		return last, err
 	}
 	defer s.give(size)
-	err = c.try(attemptTimeout, func(ctx context.Context, n *node, again bool) error {
+	err = c.try(ctx, attemptTimeout, func(ctx context.Context, n *node, again bool) error {
 		if _, exact := expected.Exact(); again && !exact && expected != events.NoStream {
 			// The server remembers the ids of such appends in memory only.
 			found, ok, err := s.recent(ctx, n, stream, evs)

@@ -15,55 +15,53 @@ import (
 // call is one operation of a caller: attempts until one has an answer.
 type call struct {
 	s      *Store
-	ctx    context.Context // ends with the caller's, at the deadline, or at the end of Close
 	outer  context.Context // the caller's
 	cancel func()
 }
 
-// begin registers a call, so that Close waits for it. End it with cancel.
-func (s *Store) begin(ctx context.Context) (*call, error) {
+// begin registers a call, so that Close waits for it, and returns its context: it
+// ends with the caller's, at the deadline of the connection string, or at the end
+// of Close. End the call with cancel.
+func (s *Store) begin(ctx context.Context) (context.Context, *call, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut {
-		return nil, events.ErrClosed
+		return ctx, nil, events.ErrClosed
 	}
 	s.calls.Add(1)
-	c := &call{s: s, outer: ctx}
 	inner, cancel := context.WithTimeout(ctx, s.set.defaultDeadline)
-	stop := context.AfterFunc(s.life, cancel)
-	c.ctx = inner
-	c.cancel = func() {
+	stop := context.AfterFunc(s.life, cancel) //nolint:contextcheck // the store's end is another reason to stop
+	return inner, &call{s: s, outer: ctx, cancel: func() {
 		stop()
 		cancel()
 		s.calls.Done()
-	}
-	return c, nil
+	}}, nil
 }
 
 // try makes attempts at the leader until one succeeds or fails for good, or the
 // call is over. again is true when an earlier attempt may have taken effect.
-func (c *call) try(timeout time.Duration, attempt func(ctx context.Context, n *node, again bool) error) error {
+func (c *call) try(ctx context.Context, timeout time.Duration, attempt func(ctx context.Context, n *node, again bool) error) error {
 	again := false
 	wait := minPause
 	for n := 0; ; n++ {
-		err := c.once(timeout, func(ctx context.Context, n *node) error { return attempt(ctx, n, again) })
+		err := c.once(ctx, timeout, func(ctx context.Context, n *node) error { return attempt(ctx, n, again) })
 		if err == nil || !temporary(err) {
 			return err
 		}
 		lead, moved := errors.AsType[*notLeaderError](err)
 		again = again || !moved
-		if c.over() {
+		if c.over(ctx) {
 			return c.end(err)
 		}
 		c.s.metrics.retried(err)
 		if moved && lead.addr != "" && n < 3 {
 			continue
 		}
-		pauseOr(c.ctx, c.s.closing, rand.N(wait)+wait/2)
-		if c.over() {
+		pauseOr(ctx, c.s.closing, rand.N(wait)+wait/2)
+		if c.over(ctx) {
 			return c.end(err)
 		}
 		wait = min(2*wait, maxPause)
@@ -71,30 +69,30 @@ func (c *call) try(timeout time.Duration, attempt func(ctx context.Context, n *n
 }
 
 // once makes one attempt.
-func (c *call) once(timeout time.Duration, attempt func(ctx context.Context, n *node) error) error {
-	n, err := c.s.cluster.node(c.ctx, roleLead)
+func (c *call) once(ctx context.Context, timeout time.Duration, attempt func(ctx context.Context, n *node) error) error {
+	n, err := c.s.cluster.node(ctx, roleLead)
 	if err != nil {
 		return fmt.Errorf("%w: no leader: %w", events.ErrUnavailable, err)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err = attempt(ctx, n)
+	err = attempt(limited, n)
 	switch lead, ok := errors.AsType[*notLeaderError](err); {
 	case ok && lead.addr != "":
 		c.s.cluster.redirect(n, lead.addr)
-	case temporary(err) && !errors.Is(c.ctx.Err(), context.Canceled):
+	case temporary(err) && !errors.Is(ctx.Err(), context.Canceled):
 		c.s.cluster.suspect(n) // also when it let the caller's deadline pass
 	}
 	return err
 }
 
 // over reports whether there is to be no further attempt.
-func (c *call) over() bool {
+func (c *call) over(ctx context.Context) bool {
 	select {
 	case <-c.s.closing:
 		return true
 	default:
-		return c.ctx.Err() != nil
+		return ctx.Err() != nil
 	}
 }
 

@@ -62,7 +62,7 @@ func newCluster(set settings, d dialer, log *slog.Logger, found func(ok bool)) *
 // node returns the node of a role, and waits for a search when it is not known.
 func (c *cluster) node(ctx context.Context, r role) (*node, error) {
 	for {
-		n, s, err := c.look(r)
+		n, s, err := c.look(r) //nolint:contextcheck // a search is for all who wait, not for who was first
 		if n != nil || err != nil {
 			return n, err
 		}

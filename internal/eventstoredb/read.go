@@ -18,7 +18,7 @@ import (
 // are yielded: so a reader that is slow, or stops half way, holds nothing of the
 // server's, and a failure in the middle is repeated from where it was.
 const (
-	firstPage = 256 // most streams and most readers want no more
+	firstPage = 256 // most readers want no more
 	pageRows  = 2000
 	pageBytes = 4 << 20 // more ends a page
 )
@@ -60,12 +60,12 @@ func (s *Store) ReadStream(ctx context.Context, stream string, o events.StreamRe
 
 // page makes the call of a page, with attempts.
 func (s *Store) page(ctx context.Context, read func(ctx context.Context, n *node) error) error {
-	c, err := s.begin(ctx)
+	ctx, c, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.cancel()
-	return c.try(s.set.defaultDeadline, func(ctx context.Context, n *node, _ bool) error { return read(ctx, n) })
+	return c.try(ctx, s.set.defaultDeadline, func(ctx context.Context, n *node, _ bool) error { return read(ctx, n) })
 }
 
 // emit yields a page, or its error, and reports whether to go on.
@@ -121,9 +121,9 @@ func positionOf(ctx context.Context, n *node, stream string, at uint64) (chatkit
 // than the read.
 func (s *Store) ReadAll(ctx context.Context, o events.AllRead) iter.Seq2[events.Recorded, error] {
 	return func(yield func(events.Recorded, error) bool) {
-		left, rows := o.Limit, pageRows
+		left, rows := o.Limit, firstPage
 		if left > 0 {
-			rows = min(rows, left+hiddenAllowance)
+			rows = min(pageRows, left+hiddenAllowance)
 		}
 		for {
 			var page []events.Recorded

@@ -58,12 +58,12 @@ func (s *Store) Tombstone(ctx context.Context, stream string, expected events.Re
 func (s *Store) remove(ctx context.Context, stream string, expected events.Revision,
 	do func(context.Context, streams.StreamsClient, *metadata.MD) error, done func(error) bool,
 ) error {
-	c, err := s.begin(ctx)
+	ctx, c, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.cancel()
-	return c.try(attemptTimeout, func(ctx context.Context, n *node, again bool) error {
+	return c.try(ctx, attemptTimeout, func(ctx context.Context, n *node, again bool) error {
 		conn, err := n.forWrites()
 		if err != nil {
 			return unreachable(err)

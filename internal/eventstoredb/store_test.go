@@ -13,44 +13,44 @@ import (
 )
 
 // serve starts a server over an engine, until the test ends.
-func serve(t testing.TB, engine events.Store, o esdbserver.Options) *esdbserver.Server {
-	t.Helper()
-	server, err := esdbserver.New(t.Context(), engine, o)
+func serve(tb testing.TB, engine events.Store, o esdbserver.Options) *esdbserver.Server {
+	tb.Helper()
+	server, err := esdbserver.New(tb.Context(), engine, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := server.Start(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Stop)
+	tb.Cleanup(server.Stop)
 	return server
 }
 
 // inMemory starts a server over an empty log in memory.
-func inMemory(t testing.TB) (*esdbserver.Server, *memstore.Store) {
-	t.Helper()
+func inMemory(tb testing.TB) (*esdbserver.Server, *memstore.Store) {
+	tb.Helper()
 	engine := memstore.New()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := engine.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	return serve(t, engine, esdbserver.Options{}), engine
+	return serve(tb, engine, esdbserver.Options{}), engine
 }
 
 // open returns a store, closed when the test ends.
-func open(t testing.TB, o eventstoredb.Options) *eventstoredb.Store {
-	t.Helper()
+func open(tb testing.TB, o eventstoredb.Options) *eventstoredb.Store {
+	tb.Helper()
 	if o.Log == nil {
-		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+		o.Log = slog.New(slog.NewTextHandler(tb.Output(), nil))
 	}
 	s, err := eventstoredb.New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s

@@ -64,7 +64,7 @@ func (s *Store) Subscribe(ctx context.Context, after chatkitd.Position, f events
 	}
 	b.ctx, b.cancel = context.WithCancel(s.life)
 	s.subs[b] = struct{}{}
-	go b.run()
+	go b.run() //nolint:contextcheck // it lives until Close, longer than the call
 	return b, nil
 }
 

@@ -25,14 +25,13 @@ func (n *node) checkpoints(ctx context.Context, timeout time.Duration) (bool, er
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	methods, err := serverfeatures.NewServerFeaturesClient(conn).GetSupportedMethods(ctx, &shared.Empty{})
-	switch status.Code(err) {
-	case codes.OK:
-		return soundCheckpoints(methods.GetEventStoreServerVersion()), nil
-	case codes.Unimplemented, codes.NotFound:
+	if code := status.Code(err); code == codes.Unimplemented || code == codes.NotFound {
 		return true, nil // a server of before 22
-	default:
+	}
+	if err != nil {
 		return false, explain("", events.Any, err, nil)
 	}
+	return soundCheckpoints(methods.GetEventStoreServerVersion()), nil
 }
 
 // soundCheckpoints knows the versions with the defect KDB-744: 24.10 before .5,
