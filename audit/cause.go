@@ -32,8 +32,9 @@ func (c *causes) of(ctx context.Context, rec *events.Recorded) (*chatkitd.Replay
 	if meta.Causation == "" || meta.Causation == meta.Correlation {
 		return &cause, nil
 	}
-	cause.Call = meta.Causation
-	called, err := c.a.calledBefore(ctx, rec, meta)
+	turn, call := effectOf(meta)
+	cause.Turn, cause.Call = turn, call
+	called, err := c.a.calledBefore(ctx, rec, turn, call)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +57,22 @@ func (c *causes) of(ctx context.Context, rec *events.Recorded) (*chatkitd.Replay
 	return &cause, nil
 }
 
+// effectOf returns which tool call an event is the effect of. Its idempotency key
+// names turn and call; without one the causation is the call.
+func effectOf(meta events.Metadata) (turn chatkitd.TurnID, call string) {
+	if key, ok := strings.CutPrefix(meta.Key, "call:"); ok {
+		if t, c, ok := strings.Cut(key, ":"); ok && meta.Key == chatkitd.EffectKey(chatkitd.TurnID(t), c) {
+			return chatkitd.TurnID(t), c
+		}
+	}
+	return "", meta.Causation
+}
+
 // calledBefore returns the event of the tool call that caused rec, nil if it is
-// not found. It was durable before the effect, so it is before rec in the log;
-// not longer ago than a turn may take.
-func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, meta events.Metadata) (found *events.Recorded, err error) {
-	id := []byte(meta.Causation)
+// not found; turn may be unknown. The call was durable before its effect, so it is
+// before rec in the log, and not longer ago than a turn may take.
+func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, turn chatkitd.TurnID, call string) (found *events.Recorded, err error) {
+	id := []byte(call)
 	is := func(r *events.Recorded) bool {
 		if r.Type != calledName || !bytes.Contains(r.Data, id) {
 			return false
@@ -70,9 +82,9 @@ func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, meta e
 			return false
 		}
 		c, ok := ev.(events.ToolCalled)
-		return ok && c.CallID == meta.Causation && (meta.Key == "" || meta.Key == chatkitd.EffectKey(c.TurnID, c.CallID))
+		return ok && c.CallID == call && (turn == "" || c.TurnID == turn)
 	}
-	oldest := timeOf(rec).Add(-disorder)
+	oldest := timeOf(rec).Add(-2 * disorder) // one for the turn, one for the disorder
 	for _, o := range []events.AllRead{
 		{Before: rec.Position, Backwards: true, Limit: near},
 		{Before: rec.Position, Backwards: true, Filter: events.Filter{Types: []string{calledName}}},
@@ -84,7 +96,7 @@ func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, meta e
 			if is(&r) {
 				return &r, nil
 			}
-			if o.Limit == 0 && timeOf(&r).Before(oldest.Add(-disorder)) {
+			if o.Limit == 0 && timeOf(&r).Before(oldest) {
 				break
 			}
 		}

@@ -62,7 +62,7 @@ type request struct {
 }
 
 // request gathers what came of the request behind an event: from the thread's
-// stream, and from that of its user between the request's first and last event.
+// stream, and from that of its user from the request's first event on.
 func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, error) {
 	h, err := a.happened(*of)
 	if err != nil {
@@ -77,7 +77,8 @@ func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, e
 	if !strings.HasPrefix(thread, events.ThreadPrefix) {
 		thread = ""
 		if h.meta.Causation != "" && h.meta.Causation != r.id {
-			called, err := a.calledBefore(ctx, of, h.meta)
+			turn, call := effectOf(h.meta)
+			called, err := a.calledBefore(ctx, of, turn, call)
 			if err != nil {
 				return nil, err
 			}
@@ -158,14 +159,15 @@ func (r *request) user(ctx context.Context, stream string) error {
 	first, last := r.all[0].rec.Position, r.all[len(r.all)-1]
 	b := bounds{early: func(rec *events.Recorded) bool { return rec.Position.Compare(first) < 0 }}
 	if ended(last.ev) {
-		b.late = func(rec *events.Recorded) bool { return rec.Position.Compare(last.rec.Position) > 0 }
+		end := timeOf(&last.rec).Add(disorder)
+		b.late = func(rec *events.Recorded) bool { return timeOf(rec).After(end) }
 	}
 	err := r.a.readStream(ctx, stream, b, false, func(rec *events.Recorded) (bool, error) {
-		if strings.Contains(string(rec.Meta), r.id) {
-			_, err := r.take(*rec)
-			return true, err
+		if !strings.Contains(string(rec.Meta), r.id) {
+			return true, nil
 		}
-		return true, nil
+		_, err := r.take(*rec)
+		return true, err
 	})
 	if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
 		return nil // a conversation without a task

@@ -98,14 +98,15 @@ func (g *grower) grow(h *happened) {
 	case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		g.ended(h)
 	case events.User:
-		if tool, ok := g.tools[h.meta.Causation]; ok {
+		_, call := effectOf(h.meta)
+		if tool, ok := g.tools[call]; ok {
 			tool.add(h.itself()).task = ev
 			if d := timeOf(&h.rec).Sub(tool.Start).Milliseconds(); d > tool.Duration {
 				tool.Duration = d
 			}
 			return // the call goes on: others of its round may follow
 		}
-		g.place().add(h.itself())
+		g.place().add(h.itself()) // of the person, beside a turn
 	default:
 		g.place().add(h.itself())
 	}

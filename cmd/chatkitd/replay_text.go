@@ -201,7 +201,7 @@ func (t *replayText) step(b *strings.Builder, s chatkitd.ReplayStep) {
 	when := eventTime(s.Event).In(t.zone).Format(clock)
 	fmt.Fprintf(b, "\n%s  %s\n", t.paint(dim, fmt.Sprintf("%d  %s", s.Event.Revision, when)), t.paint(bold, t.fit(s.Event.Summary, max(t.width-32, 40))))
 	fmt.Fprintf(b, "   %s\n", t.paint(dim, t.fit(t.because(s), t.width-3)))
-	for _, d := range diff(s.Before, s.After) {
+	for _, d := range diff(s.Before, s.After, repeated...) {
 		code := green
 		if d[0] == '-' {
 			code = red
@@ -230,29 +230,33 @@ func (t *replayText) because(s chatkitd.ReplayStep) string {
 	return at
 }
 
-// diff lists the fields that differ, "- field: old" and "+ field: new". Fields
-// that only repeat others, or change with every event, are left out.
-func diff(before, after json.RawMessage) []string {
-	old, now := fields(before), fields(after)
-	keys := map[string]bool{}
-	for k := range old {
-		keys[k] = true
-	}
+// repeated are fields that only repeat others, or change with every event.
+var repeated = []string{"updated_at", "completed"}
+
+// diff lists the fields that differ, "- field: old" and "+ field: new".
+func diff(before, after json.RawMessage, but ...string) []string {
+	old, now := map[string]string{}, map[string]string{}
+	fields(old, "", before)
+	fields(now, "", after)
+	names := slices.Collect(maps.Keys(old))
 	for k := range now {
-		keys[k] = true
+		if _, ok := old[k]; !ok {
+			names = append(names, k)
+		}
 	}
-	names := slices.Collect(maps.Keys(keys))
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 	var out []string
 	for _, k := range names {
-		if old[k] == now[k] || k == "updated_at" || k == "completed" {
+		was, had := old[k]
+		is, has := now[k]
+		if had == has && was == is || slices.Contains(but, k) {
 			continue
 		}
-		if v, ok := old[k]; ok {
-			out = append(out, "- "+k+": "+printable(v))
+		if had {
+			out = append(out, "- "+printable(k+": "+was))
 		}
-		if v, ok := now[k]; ok {
-			out = append(out, "+ "+k+": "+printable(v))
+		if has {
+			out = append(out, "+ "+printable(k+": "+is))
 		}
 	}
 	return out
@@ -266,21 +270,23 @@ func rank(field string) int {
 	return 100
 }
 
-// fields are the fields of an object, each as text.
-func fields(raw json.RawMessage) map[string]string {
+// fields collects the fields of an object as text, those of objects in it under
+// their path. null, and what is no object, has none.
+func fields(out map[string]string, path string, raw json.RawMessage) {
 	var object map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &object) // null, and what is no object, has no fields
-	out := make(map[string]string, len(object))
+	if json.Unmarshal(raw, &object) != nil {
+		return
+	}
 	for k, v := range object {
 		var s string
-		if json.Unmarshal(v, &s) == nil {
-			out[k] = s
-			continue
-		}
 		var b bytes.Buffer
-		if json.Compact(&b, v) == nil {
-			out[k] = b.String()
+		switch {
+		case bytes.HasPrefix(v, []byte("{")) && len(v) > 2:
+			fields(out, path+k+".", v)
+		case json.Unmarshal(v, &s) == nil && string(v) != "null":
+			out[path+k] = s
+		case json.Compact(&b, v) == nil:
+			out[path+k] = b.String()
 		}
 	}
-	return out
 }

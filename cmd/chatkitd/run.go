@@ -30,6 +30,8 @@ type cli struct {
 	Replay      replayCmd      `cmd:"" help:"Show a user's tasks or a thread as they were at a moment."`
 	Trace       traceCmd       `cmd:"" help:"Show what led to an event, and what came of it."`
 	Verify      verifyCmd      `cmd:"" help:"Check the log, and the read models against it."`
+	Export      exportCmd      `cmd:"" help:"Write all that is stored of a user as JSON lines."`
+	Import      importCmd      `cmd:"" help:"Put an export into an empty data folder."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 

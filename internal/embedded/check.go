@@ -60,7 +60,7 @@ func (s *Store) check(ctx context.Context, conn *sqlite.Conn) error {
 // be nil. It may run beside a writer, whose WAL cannot be reset during its first
 // step, SQLite's integrity check.
 func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) error {
-	if err := s.with(ctx, func(r *reader) error { return r.integrity(ctx) }); err != nil {
+	if err := s.Integrity(ctx); err != nil {
 		return err
 	}
 	var total int64
@@ -85,6 +85,13 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) e
 		}
 	}
 	return nil
+}
+
+// Integrity checks SQLite's own structures, and returns a [*CorruptError] when they
+// are damaged: the first step of Verify, for who reads the whole log anyway. Every
+// read checks the checksums of what it reads.
+func (s *Store) Integrity(ctx context.Context) error {
+	return s.with(ctx, func(r *reader) error { return r.integrity(ctx) })
 }
 
 // verifier follows the whole log.

@@ -25,6 +25,10 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("the data folder %s is in use by %s: stop that server first, or give this one a folder of its own", e.Dir, who)
 }
 
+// Lock takes a data folder for a process that puts a log into it, and returns what
+// gives it back, or an [*InUseError].
+func Lock(dir string) (io.Closer, error) { return lockDir(dir) }
+
 // lockDir takes the lock of a data folder. It is a file of its own: SQLite's locks
 // on the database would be lost when any other descriptor of it is closed.
 // Closing the file gives the lock back; the file stays, since removing it would

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/chatkitd/chatkitd/audit"
+	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/projections"
+)
+
+type verifyCmd struct {
+	JSON bool `help:"Print JSON for machines."`
+}
+
+// Help says what is checked.
+func (verifyCmd) Help() string {
+	return `Reads the whole log once and checks that
+  store    the file is sound: its structures and the checksum of every event
+  order    positions and the revisions of each stream have no gap
+  decode   every event decodes, old versions too, and is in a stream of its kind
+  ids      ids of events, and idempotency keys within a stream, are unique
+  turns    a turn ends before the next begins, and each tool call returns in it
+  models   the read models equal a fresh fold of the log, row by row
+Works beside a running server and without one. The exit status is 1 if anything is
+found. What is wrong with read models alone is put right by
+"chatkitd projections rebuild all"; the log is restored from a backup.
+
+Examples:
+  chatkitd verify
+  chatkitd verify --json | jq .findings`
+}
+
+// Run verifies everything.
+func (c verifyCmd) Run(p *program) (err error) {
+	log, err := openLog(p, audit.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.close()) }()
+	bar := newCountBar(p.stderr, "verifying")
+	if c.JSON {
+		bar = &countBar{}
+	}
+	report, err := verify(p, log, bar)
+	bar.end()
+	if err != nil {
+		if p.ctx.Err() != nil {
+			return errors.New("stopped; nothing was changed")
+		}
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(p.stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		err = enc.Encode(report)
+	} else {
+		text := &verifyText{screen: newScreen(p.stdout)}
+		err = text.print(report)
+	}
+	if err == nil && !report.OK {
+		err = fmt.Errorf("%s; see above", counted(len(report.Findings)+report.More, "finding"))
+	}
+	return err
+}
+
+// verify has damage of the file among its findings.
+func verify(p *program, log *openedLog, bar *countBar) (_ *audit.Report, err error) {
+	damage := log.store.Integrity(p.ctx)
+	if _, ok := errors.AsType[*embedded.CorruptError](damage); damage != nil && !ok {
+		return nil, damage
+	}
+	o := audit.VerifyOptions{Progress: bar.set}
+	file := filepath.Join(p.cfg.Data, readModelsFile)
+	if _, err := os.Stat(file); err == nil {
+		db, err := openReadModels(p.ctx, p.cfg)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		models, err := projections.OpenSnapshot(p.ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, models.Close()) }()
+		o.Models = models
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	report, err := log.audit.Verify(p.ctx, o)
+	if _, ok := errors.AsType[*embedded.CorruptError](err); ok {
+		damage = err
+	} else if err != nil {
+		return nil, err
+	}
+	if damage != nil {
+		report.Add(audit.Finding{Check: audit.CheckStore, What: damage.Error() + "; what is behind it was not looked at"})
+	}
+	return report, nil
+}
+
+// verifyText prints a report for eyes.
+type verifyText struct{ *screen }
+
+var checked = map[string]string{
+	audit.CheckStore:  "the file is sound, and so is every checksum",
+	audit.CheckOrder:  "positions and revisions have no gap",
+	audit.CheckDecode: "every event decodes",
+	audit.CheckIDs:    "ids and idempotency keys are unique",
+	audit.CheckTurns:  "turns end, and tool calls return in them",
+	audit.CheckModels: "the read models equal a fresh fold",
+}
+
+func (t *verifyText) print(r *audit.Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in %s up to position %s, read in %s\n\n", counted(r.Events, "event"), counted(r.Streams, "stream"),
+		r.Head, time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond))
+	for _, check := range audit.Checks {
+		n := 0
+		for _, f := range r.Findings {
+			if f.Check == check {
+				n++
+			}
+		}
+		switch {
+		case n > 0:
+			fmt.Fprintf(&b, "%s %-7s %s\n", t.paint(red, "✗"), check, t.paint(red, counted(n, "finding")))
+		case check == audit.CheckModels && len(r.Models) == 0:
+			fmt.Fprintf(&b, "%s %-7s there are none yet; a server builds them when it starts\n", t.paint(yellow, "-"), check)
+		default:
+			fmt.Fprintf(&b, "%s %-7s %s\n", t.paint(green, "✓"), check, checked[check])
+		}
+	}
+	for _, m := range r.Models {
+		line := fmt.Sprintf("          %-12s %s, hash %s", m.Name, counted(m.Rows, "row"), m.Hash)
+		if !m.Equal {
+			line += fmt.Sprintf("; the log asks for %s, hash %s", counted(m.Want, "row"), m.WantHash)
+		}
+		if m.Behind {
+			line += fmt.Sprintf("; as of position %s, where it is", m.Position)
+		}
+		b.WriteString(line + "\n")
+	}
+	if r.OpenTurns > 0 {
+		fmt.Fprintf(&b, "\n%s open: running, or cut off and closed when the thread is used again.\n", counted(r.OpenTurns, "turn is", "turns are"))
+	}
+	for i, f := range r.Findings {
+		t.finding(&b, i+1, f)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(&b, "\n… and %s more.\n", counted(r.More, "finding"))
+	}
+	if r.OK {
+		b.WriteString("\nNothing was found.\n")
+	}
+	_, err := fmt.Fprint(t, b.String())
+	return err
+}
+
+func (t *verifyText) finding(b *strings.Builder, n int, f audit.Finding) {
+	fmt.Fprintf(b, "\n%s %s\n", t.paint(bold, fmt.Sprintf("%d. %s:", n, f.Check)), t.paint(red, printable(f.What)))
+	if f.Stream != "" {
+		fmt.Fprintf(b, "   %s, position %s, %s revision %d\n", printable(f.Type), f.Position, printable(f.Stream), *f.Revision)
+	}
+	if f.Table == "" {
+		return
+	}
+	fmt.Fprintf(b, "   table %s, %s  %s\n", f.Table, printable(f.Key), t.paint(dim, "(- what the log says, + what is stored)"))
+	for _, d := range diff(f.Want, f.Got) {
+		code := green
+		if d[0] == '-' {
+			code = red
+		}
+		b.WriteString("   " + t.paint(code, t.fit(d, t.width-3)) + "\n")
+	}
+}
+
+// counted is a number with its noun, whose plural may be given.
+func counted(n int, noun string, plural ...string) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	switch {
+	case n == 1:
+		return digits + " " + noun
+	case len(plural) > 0:
+		return digits + " " + plural[0]
+	}
+	return digits + " " + noun + "s"
+}
