@@ -9,19 +9,20 @@ import (
 )
 
 // devToken handles POST /auth/dev-token, which there is in development only: a
-// token for whoever the caller says they are.
+// token for whoever the caller says they are, with the roles that they name.
 func (s *Server) devToken(r *request) error {
 	raw, err := body(r.c)
 	if err != nil {
 		return err
 	}
 	var req struct {
-		User string `json:"user"`
+		User  string   `json:"user"`
+		Roles []string `json:"roles"`
 	}
 	if err := decode(raw, &req); err != nil {
 		return err
 	}
-	token, expires, err := s.opts.Auth.DevToken(req.User, s.opts.DevTokenTTL)
+	token, expires, err := s.opts.Auth.DevToken(req.User, s.opts.DevTokenTTL, req.Roles...)
 	if err != nil {
 		return err
 	}

@@ -207,6 +207,17 @@ func TestDevToken(t *testing.T) {
 			t.Errorf("%s: got %d %s", bad, resp.Status, resp.Body)
 		}
 	}
+	for body, admin := range map[string]bool{`{"user":"op"}`: false, `{"user":"op","roles":["admin"]}`: true, `{"user":"op","roles":["reader"]}`: false} {
+		c.Do(t, "POST", "/auth/dev-token", body).Decode(t, &got)
+		if id, err := s.auth.Verify(t.Context(), "Bearer "+got.Token); err != nil || id.User != "op" || id.Admin() != admin {
+			t.Errorf("%s: got %+v, %v, want an operator: %t", body, id, err, admin)
+		}
+	}
+	for _, bad := range []string{`{"user":"op","roles":"admin"}`, `{"user":"op","roles":[""]}`, `{"user":"op","roles":["` + strings.Repeat(`x","`, 16) + `x"]}`} {
+		if resp := c.Do(t, "POST", "/auth/dev-token", bad); resp.Status != 400 {
+			t.Errorf("%s: got %d %s", bad, resp.Status, resp.Body)
+		}
+	}
 	if resp := c.Do(t, "POST", "/auth/dev-token", `{"user":"alice"}`, "Origin", "https://evil.example"); resp.Status != 403 {
 		t.Errorf("a foreign page got %d %s", resp.Status, resp.Body)
 	}

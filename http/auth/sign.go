@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -53,24 +54,32 @@ func Sign(secret []byte, c Claims) (string, error) {
 	return signed, nil
 }
 
+const maxDevRoles = 16 // of one token
+
 // DevToken returns a token for a user that this verifier accepts, and when it
 // expires: a signed one where the secret is known, test-token-<user> where only
-// a public key is. Outside of development it returns CodeNotFound, for a user
-// that cannot be one CodeInvalid.
-func (v *Verifier) DevToken(user string, ttl time.Duration) (token string, expires time.Time, err error) {
+// a public key is; the latter cannot hold roles. Outside of development it
+// returns CodeNotFound, for a user or roles that cannot be CodeInvalid.
+func (v *Verifier) DevToken(user string, ttl time.Duration, roles ...string) (token string, expires time.Time, err error) {
 	if !v.cfg.Development {
 		return "", time.Time{}, chatkitd.Errorf(chatkitd.CodeNotFound, "there are no such tokens outside of development")
 	}
 	if !ValidUser(user) {
 		return "", time.Time{}, chatkitd.Errorf(chatkitd.CodeInvalid, "user must be 1 to %d bytes of printable text without space around it", chatkitd.MaxUserID)
 	}
+	if len(roles) > maxDevRoles || slices.ContainsFunc(roles, func(role string) bool { return !ValidUser(role) }) {
+		return "", time.Time{}, chatkitd.Errorf(chatkitd.CodeInvalid, "roles must be at most %d, each a word such as admin", maxDevRoles)
+	}
 	now := v.cfg.Now().UTC().Truncate(time.Second)
 	expires = now.Add(ttl)
 	if len(v.cfg.Secret) == 0 {
+		if len(roles) > 0 {
+			return "", time.Time{}, chatkitd.Errorf(chatkitd.CodeInvalid, "a token with roles can only be made where tokens are signed with a secret: bring one that your issuer has signed")
+		}
 		return DevPrefix + user, expires, nil
 	}
 	token, err = Sign(v.cfg.Secret, Claims{
-		User: chatkitd.UserID(user), Issuer: v.cfg.Issuer, Audience: v.cfg.Audience,
+		User: chatkitd.UserID(user), Roles: roles, Issuer: v.cfg.Issuer, Audience: v.cfg.Audience,
 		IssuedAt: now, ExpiresAt: expires, Algorithm: v.alg,
 	})
 	return token, expires, err
