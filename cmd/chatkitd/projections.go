@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,24 +13,72 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 
+	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/internal/embedded"
 	"github.com/chatkitd/chatkitd/projections"
 )
 
 type projectionsCmd struct {
-	List    listProjectionsCmd    `cmd:"" help:"How far each read model is. Works beside a running server."`
-	Rebuild rebuildProjectionsCmd `cmd:"" help:"Build read models anew from the log, while no server runs."`
+	List     listProjectionsCmd    `cmd:"" help:"How far each read model is."`
+	Rebuild  rebuildProjectionsCmd `cmd:"" help:"Build read models anew from the log, beside the ones that serve."`
+	Cancel   cancelProjectionCmd   `cmd:"" help:"Stop a rebuild and drop what it has built."`
+	Pause    pauseProjectionCmd    `cmd:"" help:"Halt a rebuild, or, when none is under way, the read model."`
+	Resume   resumeProjectionCmd   `cmd:"" help:"Go on after a pause."`
+	Retry    retryProjectionCmd    `cmd:"" help:"Let a read model that failed try its blocking event again."`
+	Skip     skipProjectionCmd     `cmd:"" help:"Pass the event that a failed read model cannot apply."`
+	Rollback rollbackProjectionCmd `cmd:"" help:"Bring the tables of before the last rebuild back."`
 }
 
+// Help says what the commands work on.
+func (projectionsCmd) Help() string {
+	return "Projections: " + strings.Join(projections.Names(), ", ") + `.
+
+The commands talk to the server that runs on the data folder (--data). list and
+rebuild work without one, too.`
+}
+
+// checkName refuses a name that no projection has. all may be allowed.
+func checkName(name string, all bool) error {
+	if all && name == allNames || slices.Contains(projections.Names(), name) {
+		return nil
+	}
+	known := strings.Join(projections.Names(), ", ")
+	if all {
+		known += ", or all"
+	}
+	return usageError{fmt.Errorf("there is no projection %q; there are %s", name, known)}
+}
+
+const allNames = "all"
+
 type listProjectionsCmd struct {
-	JSON bool `help:"Print JSON for machines."`
+	JSON  bool `help:"Print JSON for machines; with --watch, one line each time."`
+	Watch bool `help:"Go on and show what changes, until it is interrupted."`
+}
+
+// Help shows examples.
+func (listProjectionsCmd) Help() string {
+	return `LAG is what the read model has not seen yet, BEHIND for how long that has been
+there. Without a running server the files are read.
+
+Examples:
+  chatkitd projections list
+  chatkitd projections list --watch
+  chatkitd projections list --json | jq '.[] | select(.state != "running")'`
 }
 
 // Run prints the states of the projections.
 func (c listProjectionsCmd) Run(p *program) error {
-	states, err := inspect(p)
+	server := newClient(p)
+	defer server.close()
+	if c.Watch {
+		return c.watch(p, server)
+	}
+	states, err := server.states(p.ctx)
+	if errors.Is(err, errNoServer) {
+		states, err = inspect(p)
+	}
 	if err != nil {
 		return err
 	}
@@ -40,28 +87,133 @@ func (c listProjectionsCmd) Run(p *program) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(states)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(w, "NAME\tVERSION\tSTATE\tPOSITION\tHEAD\tLAG\tBEHIND\tLAST ERROR")
-	for _, st := range states {
-		failure := "-"
-		if st.Failure != nil {
-			failure = st.Failure.Error()
+	return writeStates(p.stdout, states)
+}
+
+// watch shows the states each time they change: a terminal shows one table, and
+// everything else table after table.
+func (c listProjectionsCmd) watch(p *program, server *client) error {
+	clean := ""
+	err := server.follow(p.ctx, func(states []chatkitd.ProjectionState) error {
+		if c.JSON {
+			return json.NewEncoder(p.stdout).Encode(states)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", st.Name, st.Version, st.State, st.Position, st.Head,
-			lag(st.LagEvents), time.Duration(st.LagSeconds*float64(time.Second)).Round(time.Millisecond), failure)
+		var b strings.Builder
+		if err := writeStates(&b, states); err != nil {
+			return err
+		}
+		_, err := fmt.Fprint(p.stdout, clean, b.String())
+		if isTerminal(p.stdout) {
+			clean = fmt.Sprintf("\x1b[%dA\x1b[J", strings.Count(b.String(), "\n"))
+		} else {
+			clean = "\n"
+		}
+		return err
+	})
+	switch {
+	case p.ctx.Err() != nil:
+		return nil
+	case errors.Is(err, errNoServer):
+		return fmt.Errorf("nothing changes: %w; leave --watch out", err)
 	}
-	return w.Flush()
+	return err
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// writeStates writes a table for eyes, and below it what does not fit into one.
+func writeStates(out io.Writer, states []chatkitd.ProjectionState) error {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintln(w, "NAME\tVERSION\tSTATE\tPOSITION\tHEAD\tLAG\tBEHIND\tRATE\tREBUILD")
+	for _, st := range states {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", st.Name, st.Version, st.State, st.Position, st.Head,
+			lag(st.LagEvents), seconds(st.LagSeconds), rate(st.Rate), rebuildText(st.Rebuild))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, st := range states {
+		switch f := st.Failure; {
+		case f == nil:
+		case st.State == chatkitd.PhaseFailed && f.Type != "":
+			_, _ = fmt.Fprintf(out, "%s failed %d times: %v\n  try again: chatkitd projections retry %s\n  or pass the event: chatkitd projections skip %s %s\n",
+				st.Name, f.Attempts, f, st.Name, st.Name, f.Position)
+		default:
+			_, _ = fmt.Fprintf(out, "%s: %v\n", st.Name, f)
+		}
+		if st.State == chatkitd.PhasePaused {
+			_, _ = fmt.Fprintf(out, "%s is paused; go on: chatkitd projections resume %s\n", st.Name, st.Name)
+		}
+	}
+	return nil
 }
 
 func lag(n int) string {
-	if n >= projections.MaxLag {
+	switch n {
+	case 1:
+		return "1 event"
+	case projections.MaxLag: // counting stopped there
 		return fmt.Sprintf("%d events or more", n)
 	}
 	return fmt.Sprintf("%d events", n)
 }
 
-// inspect reads the states from the files, beside a server that may be running.
-func inspect(p *program) (_ []projections.State, err error) {
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func rate(perSecond float64) string {
+	if perSecond < 0.5 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f/s", perSecond)
+}
+
+// rebuildText says in a few words how far a rebuild is, or how the last ended.
+func rebuildText(r *chatkitd.RebuildState) string {
+	if r == nil {
+		return "-"
+	}
+	if rebuildOver(r) {
+		if r.Error != "" {
+			return r.Phase + ": " + r.Error
+		}
+		return r.Phase
+	}
+	text := strings.ReplaceAll(r.Phase, "_", " ")
+	if r.Paused {
+		text = "paused in " + text
+	}
+	if r.Total > 0 {
+		text += fmt.Sprintf(" %d %%", 100*r.Events/r.Total)
+	}
+	if r.Rate > 0 {
+		text += ", " + rate(r.Rate)
+	}
+	if r.ETA > 0 {
+		text += ", " + seconds(r.ETA) + " left"
+	}
+	return text
+}
+
+// rebuildOver reports whether a rebuild has ended, one way or another.
+func rebuildOver(r *chatkitd.RebuildState) bool {
+	switch r.Phase {
+	case chatkitd.RebuildDone, chatkitd.RebuildFailed, chatkitd.RebuildCanceled:
+		return true
+	}
+	return false
+}
+
+// inspect reads the states from the files, when no server runs.
+func inspect(p *program) (_ []chatkitd.ProjectionState, err error) {
 	store, err := embedded.OpenReadOnly(p.ctx, embedded.Options{Dir: p.cfg.Data, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
@@ -73,95 +225,4 @@ func inspect(p *program) (_ []projections.State, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return projections.Inspect(p.ctx, db, store)
-}
-
-type rebuildProjectionsCmd struct {
-	Names []string `arg:"" name:"name" help:"The projections to rebuild, or all."`
-	JSON  bool     `help:"Print progress as JSON lines."`
-}
-
-// Help lists the names.
-func (rebuildProjectionsCmd) Help() string {
-	return "Projections: " + strings.Join(projections.Names(), ", ") + `, or all.
-
-The new tables are built beside the old ones and take their place in one step;
-stopped half-way, the old ones stay.
-
-Examples:
-  chatkitd projections rebuild all
-  chatkitd projections rebuild tasks threads`
-}
-
-// Run rebuilds.
-func (c rebuildProjectionsCmd) Run(p *program) (err error) {
-	names := c.Names
-	if slices.Contains(names, "all") {
-		names = nil
-	}
-	for _, n := range names {
-		if !slices.Contains(projections.Names(), n) {
-			return usageError{fmt.Errorf("there is no projection %q; there are %s, or all", n, strings.Join(projections.Names(), ", "))}
-		}
-	}
-	if _, err := os.Stat(p.cfg.Data); err != nil {
-		return fmt.Errorf("there is no data folder %s; set --data or CHATKITD_DATA: %w", p.cfg.Data, err)
-	}
-	d, err := openData(p.ctx, p.cfg, newLog(p.cfg, p.stderr), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	show := newProgress(p.stderr, c.JSON, p.stdout)
-	last := projections.Progress{}
-	if err := d.views.Rebuild(p.ctx, names, func(pr projections.Progress) { last = pr; show.update(pr) }); err != nil {
-		show.end()
-		if errors.Is(err, context.Canceled) {
-			return errors.New("stopped; the read models are as they were")
-		}
-		return err
-	}
-	show.end()
-	if c.JSON {
-		return nil
-	}
-	_, err = fmt.Fprintf(p.stdout, "Rebuilt from %d events in %s (%.0f events/s).\n", last.Events,
-		last.Elapsed.Round(time.Millisecond), float64(last.Events)/max(last.Elapsed.Seconds(), 1e-9))
-	return err
-}
-
-// progress shows how far long work is: a bar on a terminal, JSON lines for
-// machines, nothing elsewhere.
-type progress struct {
-	bar  *progressbar.ProgressBar
-	json *json.Encoder
-}
-
-func newProgress(w io.Writer, asJSON bool, stdout io.Writer) *progress {
-	if asJSON {
-		return &progress{json: json.NewEncoder(stdout)}
-	}
-	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		return &progress{bar: progressbar.NewOptions64(
-			-1, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("events"), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-		)}
-	}
-	return &progress{}
-}
-
-func (s *progress) update(pr projections.Progress) {
-	switch {
-	case s.json != nil:
-		_ = s.json.Encode(pr) // a reader that went away does not stop the work
-	case s.bar != nil:
-		s.bar.ChangeMax64(int64(pr.Head.Commit)) //nolint:gosec // positions of the embedded log count events
-		s.bar.Describe(pr.Phase)
-		_ = s.bar.Set64(int64(pr.Position.Commit)) //nolint:gosec // as above
-	}
-}
-
-func (s *progress) end() {
-	if s.bar != nil {
-		_ = s.bar.Finish()
-	}
 }

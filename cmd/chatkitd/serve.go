@@ -17,9 +17,11 @@ import (
 	"github.com/chatkitd/chatkitd/agent"
 	"github.com/chatkitd/chatkitd/agent/offline"
 	"github.com/chatkitd/chatkitd/agent/openai"
+	"github.com/chatkitd/chatkitd/audit"
 	"github.com/chatkitd/chatkitd/config"
 	chatkitdhttp "github.com/chatkitd/chatkitd/http"
 	"github.com/chatkitd/chatkitd/http/auth"
+	"github.com/chatkitd/chatkitd/internal/auditlog"
 	"github.com/chatkitd/chatkitd/tools"
 	"github.com/chatkitd/chatkitd/web"
 )
@@ -43,23 +45,22 @@ func (serveCmd) Run(p *program) error {
 
 // service is everything that runs, in the order in which it is started.
 type service struct {
-	cfg    *config.Config
-	log    *slog.Logger
-	data   *dataFolder
-	actors *actors.System
-	auth   *auth.Verifier
-	http   *chatkitdhttp.Server
+	cfg     *config.Config
+	log     *slog.Logger
+	data    *dataFolder
+	actors  *actors.System
+	auth    *auth.Verifier
+	http    *chatkitdhttp.Server
+	control control // its URL is known once the server listens
 }
 
 // newService opens and wires everything. Nothing runs yet but what answers to
 // messages.
 func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *service, err error) {
-	s := &service{cfg: cfg, log: log}
+	s := &service{cfg: cfg, log: log, control: control{Token: newControlToken(), PID: os.Getpid()}}
 	defer func() {
 		if err != nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
-			defer cancel()
-			err = errors.Join(err, s.close(ctx))
+			err = errors.Join(err, s.closeSoon(ctx))
 		}
 	}()
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
@@ -69,7 +70,7 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 	if err != nil {
 		return nil, err
 	}
-	if s.auth, err = newVerifier(cfg, secret, log); err != nil {
+	if s.auth, err = newVerifier(cfg, secret, s.control.Token, log); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -91,13 +92,16 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 	if err != nil {
 		return nil, err
 	}
+	ready := &readiness{models: s.data.views}
 	s.http, err = chatkitdhttp.New(chatkitdhttp.Options{
 		Log: log, Auth: s.auth,
 		Tasks: s.actors, TaskReader: s.data.views, Threads: s.actors, ThreadReader: s.data.views,
+		Auditor: audit.New(s.data.store, audit.Options{Dense: true}), Projections: s.data.views, AuditLog: auditlog.New(s.data.store, nil),
 		Page: web.Files(), Gatherer: registry, Registerer: registry,
 		Checks: []chatkitdhttp.Check{
 			{Name: "event_store", Func: s.data.store.Ready},
-			{Name: "projections", Func: func(context.Context) error { return s.data.views.Ready() }},
+			{Name: "read_models", Func: ready.caughtUp},
+			{Name: "projections", Func: ready.running, Optional: true},
 			{Name: "token_keys", Func: s.auth.Ready},
 		},
 		CORSOrigins: cfg.CORSOrigins, Development: cfg.IsDevelopment(),
@@ -114,11 +118,11 @@ func rateLimit(cfg *config.Config) float64 {
 	return float64(cfg.RateLimit)
 }
 
-func newVerifier(cfg *config.Config, secret config.Secret, log *slog.Logger) (*auth.Verifier, error) {
+func newVerifier(cfg *config.Config, secret config.Secret, controlToken string, log *slog.Logger) (*auth.Verifier, error) {
 	return auth.New(auth.Config{
 		Secret: []byte(secret.Reveal()), PublicKeyFile: cfg.JWTPublicKeyFile, JWKSURL: cfg.JWTJWKSURL,
 		Algorithm: cfg.JWTAlgorithm, Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience,
-		Development: cfg.IsDevelopment(), Log: log,
+		ControlToken: controlToken, Development: cfg.IsDevelopment(), Log: log,
 	})
 }
 
@@ -141,9 +145,11 @@ func newModel(cfg *config.Config, log *slog.Logger) (agent.Model, error) {
 func (s *service) serve(p *program) error {
 	ln, err := s.http.Listen(p.ctx, s.cfg.Listen)
 	if err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), s.cfg.ShutdownTimeout)
-		defer cancel()
-		return errors.Join(err, s.close(ctx))
+		return errors.Join(err, s.closeSoon(p.ctx))
+	}
+	s.control.URL = localURL(ln.Addr().String())
+	if err := writeControl(s.cfg.Data, s.control); err != nil {
+		return errors.Join(err, ln.Close(), s.closeSoon(p.ctx))
 	}
 	// The views outlive p's context: a command that is taken late is still to be
 	// read by whoever gave it.
@@ -169,7 +175,8 @@ func (s *service) serve(p *program) error {
 	err = errors.Join(err, s.actors.Close(ctx), s.http.Shutdown(ctx))
 	stopViews()
 	parts.Wait()
-	err = errors.Join(err, s.data.close())
+	// Before the folder is free: another server may write its own file then.
+	err = errors.Join(err, removeControl(s.cfg.Data, s.control), s.data.close())
 	s.auth.Close()
 	s.log.Info("stopped")
 	return err
@@ -208,8 +215,11 @@ func (s *service) greet(p *program, addr string) {
 	}
 }
 
-// close closes what is open of a service that never served.
-func (s *service) close(ctx context.Context) error {
+// closeSoon closes what is open of a service that never served, whether or not
+// ctx has ended.
+func (s *service) closeSoon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
 	var errs []error
 	if s.actors != nil {
 		errs = append(errs, s.actors.Close(ctx))
