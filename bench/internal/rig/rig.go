@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -29,7 +28,8 @@ func (b *Bench) Row(format string, args ...any) {
 
 // Main is the main function of the command with this name: it parses the flags,
 // measures, and returns the exit status. The run is bounded in time, and an
-// interrupt ends it. The last line says how busy the machine was besides.
+// interrupt ends it. The last line says how busy others kept the machine: that is
+// how far the figures are to be trusted.
 func Main(name string, measure func(context.Context, *Bench) error) int {
 	limit := flag.Duration("timeout", 15*time.Minute, "the run is given up after this long")
 	binary := flag.String("binary", "", "the program; empty builds it")
@@ -50,21 +50,13 @@ func inFolder(ctx context.Context, b *Bench, measure func(context.Context, *Benc
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.Dir)) }()
-	before := load()
+	before := now()
 	if err := measure(ctx, b); err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	b.Row("# %s, %d processors, %s/%s, load %s before, %s after", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(),
-		runtime.GOOS, runtime.GOARCH, before, load())
+	after := now()
+	others := max(0, (after.all-before.all)-(after.ours-before.ours)).Seconds() / after.at.Sub(before.at).Seconds()
+	b.Row("# %s, %s/%s, %d processors, of which others used %.1f meanwhile", after.at.UTC().Format(time.DateOnly),
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), others)
 	return nil
-}
-
-// load returns the load average of the last minute, where the system tells it.
-func load() string {
-	raw, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	first, _, _ := strings.Cut(string(raw), " ")
-	return first
 }
