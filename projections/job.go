@@ -151,3 +151,10 @@ func (j *job) gate(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// reached tells a test that a phase has begun.
+func (s *Service) reached(phase string) {
+	if s.hook != nil {
+		s.hook(phase)
+	}
+}

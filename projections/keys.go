@@ -8,14 +8,24 @@ import "hash/maphash"
 type keys struct {
 	seed maphash.Seed
 	bits []uint64
+	mask uint64
 }
 
 const (
-	keyBits   = 1 << 26 // 8 MiB
+	leastBits = 1 << 13
+	mostBits  = 1 << 26 // 8 MiB
+	keyBits   = 16      // of each key that is expected
 	keyProbes = 4
 )
 
-func newKeys() *keys { return &keys{maphash.MakeSeed(), make([]uint64, keyBits/64)} }
+// newKeys makes a filter for so many keys, or about.
+func newKeys(expected uint64) *keys {
+	n := uint64(leastBits)
+	for n < mostBits && n/keyBits < expected {
+		n *= 2
+	}
+	return &keys{maphash.MakeSeed(), make([]uint64, n/64), n - 1}
+}
 
 // hash returns two numbers that are as good as independent.
 func (k *keys) hash(n int, owner int64, key string) (uint64, uint64) {
@@ -30,7 +40,7 @@ func (k *keys) hash(n int, owner int64, key string) (uint64, uint64) {
 func (k *keys) add(n int, owner int64, key string) {
 	h, step := k.hash(n, owner, key)
 	for range keyProbes {
-		bit := h % keyBits
+		bit := h & k.mask
 		k.bits[bit/64] |= 1 << (bit % 64)
 		h += step
 	}
@@ -39,7 +49,7 @@ func (k *keys) add(n int, owner int64, key string) {
 func (k *keys) has(n int, owner int64, key string) bool {
 	h, step := k.hash(n, owner, key)
 	for range keyProbes {
-		bit := h % keyBits
+		bit := h & k.mask
 		if k.bits[bit/64]&(1<<(bit%64)) == 0 {
 			return false
 		}

@@ -160,12 +160,16 @@ func TestReadersDuringSwaps(t *testing.T) {
 	var wg sync.WaitGroup
 	for range readers {
 		wg.Go(func() {
-			for ctx.Err() == nil {
-				if err := s.readAll(); err != nil {
+			for n := 0; ctx.Err() == nil; n++ {
+				read, count := s.readOne, int64(1)
+				if n%50 == 0 {
+					read, count = s.readAll, 3
+				}
+				if err := read(); err != nil {
 					wrong.Add(1)
 					t.Error(err)
 				}
-				reads.Add(3)
+				reads.Add(count)
 			}
 		})
 	}
@@ -188,6 +192,21 @@ func TestReadersDuringSwaps(t *testing.T) {
 	cancel()
 	wg.Wait()
 	t.Logf("%d reads, %d wrong, %d swaps", reads.Load(), wrong.Load(), swaps)
+}
+
+// readOne reads with one statement, as often as it can be done.
+func (s *Service) readOne() error {
+	ctx := context.Background()
+	if err := s.await(ctx, "ann", s.tasks); err != nil {
+		return err
+	}
+	return s.tasks.read(ctx, func(v *view) error {
+		var n int
+		if _, err := v.row(ctx, "SELECT count(*) FROM tasks_{g}", nil, &n); err != nil || n != 5 {
+			return fmt.Errorf("%d tasks: %w", n, err)
+		}
+		return nil
+	})
 }
 
 // readAll reads what ann has with three queries.

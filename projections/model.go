@@ -165,9 +165,9 @@ func translate(ctx context.Context, err error) error {
 }
 
 // waitFor returns once the read model has reached a position. Of a projection that
-// will not reach it by itself it returns CodeUnavailable at once; with built, also
-// of one that has yet to be built.
-func (m *model) waitFor(ctx context.Context, pos chatkitd.Position, built bool) error {
+// will not reach it by itself it returns CodeUnavailable at once. One that is built
+// for the first time is waited for: that of a short log is built in no time.
+func (m *model) waitFor(ctx context.Context, pos chatkitd.Position) error {
 	for {
 		m.mu.Lock()
 		if m.position.Compare(pos) >= 0 {
@@ -183,10 +183,6 @@ func (m *model) waitFor(ctx context.Context, pos chatkitd.Position, built bool) 
 			m.mu.Unlock()
 			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is behind: its updates are paused").
 				Because(fmt.Errorf("projection %s is paused", m.Name()))
-		case m.phase == Rebuilding && built:
-			m.mu.Unlock()
-			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is being built; try again later").
-				Because(fmt.Errorf("projection %s is built for the first time", m.Name()))
 		}
 		if m.changed == nil {
 			m.changed = make(chan struct{})

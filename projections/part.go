@@ -34,7 +34,7 @@ type part struct {
 // newPart decides where the fold ends first: where the old tables are, so that
 // they can be compared.
 func newPart(b *build, m *model) *part {
-	p := &part{model: m, b: b, known: newKeys(), limit: b.head, passed: map[chatkitd.Position]bool{}}
+	p := &part{model: m, b: b, known: newKeys(b.head.Commit), limit: b.head, passed: map[chatkitd.Position]bool{}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.position.IsZero() {
@@ -45,8 +45,7 @@ func newPart(b *build, m *model) *part {
 	return p
 }
 
-// create makes the new tables. While others are served the indexes are there from
-// the beginning: to make them last would lock the writer out for too long.
+// create makes the new tables, without the indexes that only queries need.
 func (p *part) create(ctx context.Context) (err error) {
 	p.work.Lock()
 	p.top++
@@ -87,6 +86,9 @@ func (p *part) write(ctx context.Context, records []record, pace *pace) (err err
 	p.events += len(records)
 	p.position, p.last, p.lastTime = last.Position, proofOf(last), last.Time
 	p.tell("")
+	if p.events == len(records) {
+		p.b.s.reached(chatkitd.RebuildFold)
+	}
 	return nil
 }
 
@@ -260,6 +262,7 @@ func (p *part) swap(ctx context.Context) error {
 		s.discard(p.projection, &old)
 	}
 	p.report(chatkitd.RebuildDone)
+	s.reached(chatkitd.RebuildDone)
 	return err
 }
 
@@ -323,8 +326,8 @@ func (p *part) tell(phase string) {
 			st.ETA = float64(left) / st.Rate
 		}
 	})
-	if phase != "" && b.s.hook != nil {
-		b.s.hook(phase)
+	if phase != "" {
+		b.s.reached(phase)
 	}
 	p.mu.Lock()
 	phase = p.rebuild.Phase

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,28 +17,25 @@ import (
 )
 
 // TestHistories checks random valid histories: read models that follow the log in
-// batches of any size, with restarts, say what a plain fold says, and a rebuild
-// gives the same rows.
+// batches of any size, with restarts, rebuilds beside them, rollbacks, pauses and
+// events that are skipped, say what a plain fold says, and a rebuild gives the same
+// rows.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
 		defer w.close()
 		w.store = memstore.New()
+		w.list[0] = fragile{version: 1, bug: onPoison(func() error { return errors.New("cannot be folded") })}
 		w.options.BatchSize = rapid.IntRange(1, 7).Draw(rt, "batch")
 		h := newHistory()
 		w.run()
 		for range rapid.IntRange(1, 60).Draw(rt, "events") {
 			stream, ev := h.step(rt)
 			appendAt(rt, w.store, stream, h.now, ev)
-			if rapid.IntRange(0, 24).Draw(rt, "restart") == 0 {
-				if rapid.Bool().Draw(rt, "caught up") {
-					w.caughtUp()
-				}
-				w.run()
-			}
+			w.operate(rt, h)
 		}
-		w.caughtUp()
+		w.settle()
 		h.check(rt, w.s)
 		live := w.dump()
 		w.open()
@@ -49,10 +47,63 @@ func TestHistories(t *testing.T) {
 		}
 		h.check(rt, w.s)
 		w.run()
-		w.caughtUp()
+		w.settle()
 		if diff := cmp.Diff(live, w.dump()); diff != "" {
 			rt.Fatalf("after a rebuild and a start (-live +now):\n%s", diff)
 		}
+	})
+}
+
+// operate does, now and then, what an operator may do at any time. What the state
+// does not allow is refused, and that is no failure.
+func (w *world) operate(t *rapid.T, h *history) {
+	ctx := context.Background()
+	name := rapid.SampledFrom(Names()).Draw(t, "name")
+	var err error
+	switch rapid.IntRange(0, 39).Draw(t, "operation") {
+	case 0:
+		w.run()
+	case 1:
+		w.settle()
+		w.run()
+	case 2:
+		err = w.s.Rebuild(ctx, name)
+	case 3:
+		err = w.s.Rebuild(ctx)
+	case 4:
+		err = w.s.Rollback(ctx, name)
+	case 5:
+		err = w.s.CancelRebuild(ctx)
+	case 6:
+		err = w.s.Pause(ctx, name)
+	case 7:
+		err = w.s.Resume(ctx, name)
+	case 8:
+		appendAt(t, w.store, "user-ann", h.now, task(h.id("tsk_"), "poison"))
+	}
+	if err != nil && chatkitd.CodeOf(err) != chatkitd.CodeConflict {
+		t.Fatal(err)
+	}
+}
+
+// settle resumes what is paused, skips what is in the way, and waits until the
+// service has seen the log.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx := context.Background()
+	eventually(w.t, "all have caught up", func() bool {
+		done := true
+		for _, name := range Names() {
+			st := w.state(name)
+			if st.Rebuild != nil && st.Rebuild.Ended.IsZero() && st.Rebuild.Paused || st.State == Paused {
+				_ = w.s.Resume(ctx, name) // or later
+			}
+			if st.State == Failed && st.Failure != nil {
+				_ = w.s.Skip(ctx, name, st.Failure.Position) // or later
+			}
+			done = done && st.State == Running && st.LagEvents == 0
+		}
+		return done && w.idle()
 	})
 }
 

@@ -150,6 +150,7 @@ func (r *rollback) write(ctx context.Context, records []record) error {
 		return err
 	}
 	r.to, r.last = to, last.Time
+	r.s.reached("rollback")
 	r.mu.Lock()
 	r.previous = &to
 	r.mu.Unlock()

@@ -328,7 +328,7 @@ func (s *Service) blocked(ctx context.Context, m *model, f *Failure) {
 	f.Attempts, f.Since = m.attempts, s.since(m)
 	if m.attempts < patience {
 		m.failure, m.caughtUp = f, false
-		m.retryAt = time.Now().Add(firstDelay << (m.attempts - 1))
+		m.retryAt = time.Now().Add(s.retry << (m.attempts - 1))
 		m.last = f.Recorded
 		m.mu.Unlock()
 		return

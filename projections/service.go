@@ -75,7 +75,8 @@ type Service struct {
 	lastLive atomic.Int64  // when the last one began, in nanoseconds since 1970
 	headless atomic.Bool   // where the log ended at the start is not known yet
 	seen     seen
-	runner   sync.Mutex // held by Run and RebuildOffline
+	runner   sync.Mutex    // held by Run and RebuildOffline
+	retry    time.Duration // before an event is tried again, the first time
 
 	mu       sync.Mutex
 	base     context.Context    //nolint:containedctx // of Run, the life of a job; nil while it is not at work
@@ -116,7 +117,7 @@ func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
 	s := &Service{
 		write: o.Write, read: o.Read, store: o.Store, log: o.Log, now: o.Now,
 		timeout: o.WaitTimeout, batchSize: o.BatchSize,
-		writes: newWrites(), hub: newHub(o.MaxWatchers), hurry: make(chan struct{}, 1),
+		writes: newWrites(), hub: newHub(o.MaxWatchers), hurry: make(chan struct{}, 1), retry: firstDelay,
 	}
 	catalog, err := openCatalog(ctx, o.Write, ps)
 	if err != nil {
@@ -265,9 +266,12 @@ func (s *Service) awaitModel(ctx context.Context, m *model, pos chatkitd.Positio
 	defer s.hasten()()
 	wait, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := m.waitFor(wait, pos, true)
+	err := m.waitFor(wait, pos)
 	s.metrics.waits.Observe(s.now().Sub(start).Seconds())
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && m.is(Rebuilding):
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is being built; try again later").
+			Because(fmt.Errorf("projection %s is built for the first time", m.Name()))
 	case errors.Is(err, context.DeadlineExceeded):
 		return chatkitd.Errorf(chatkitd.CodeTimeout, "the data has not caught up with your last change in time").
 			Because(fmt.Errorf("projection %s has not reached %s", m.Name(), pos))
@@ -292,7 +296,7 @@ func (s *Service) caughtUp(ctx context.Context, models ...*model) error {
 	}
 	defer s.hasten()()
 	for _, m := range models {
-		if err := m.waitFor(ctx, head, false); err != nil {
+		if err := m.waitFor(ctx, head); err != nil {
 			return err
 		}
 	}

@@ -65,6 +65,7 @@ func (w *world) open() *Service {
 	if w.s, err = open(ctx, o, w.list); err != nil {
 		w.t.Fatal(err)
 	}
+	w.s.retry = time.Millisecond
 	return w.s
 }
 
@@ -72,6 +73,13 @@ func (w *world) open() *Service {
 func (w *world) run() *Service {
 	w.t.Helper()
 	s := w.open()
+	w.start(s)
+	return s
+}
+
+// start runs a service that is open.
+func (w *world) start(s *Service) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -86,7 +94,6 @@ func (w *world) run() *Service {
 		defer s.mu.Unlock()
 		return s.base != nil
 	})
-	return s
 }
 
 // close stops and closes the service; the log and the file stay.
