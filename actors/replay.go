@@ -80,11 +80,12 @@ func (r *ThreadReplay) Thread() chatkit.Thread { return r.state.thread() }
 
 // Item returns an item as it is stored, hidden or not.
 func (r *ThreadReplay) Item(id chatkitd.ItemID) (json.RawMessage, bool) {
-	i := r.state.find(id)
-	if i < 0 {
-		return nil, false
+	for _, e := range slices.Backward(r.state.entries) { // an item changed lately is asked for most
+		if e.id == id {
+			return e.raw, true
+		}
 	}
-	return r.state.entries[i].raw, true
+	return nil, false
 }
 
 // Items returns the items oldest first, hidden ones too, as they are stored.
