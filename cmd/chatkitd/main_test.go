@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ func (s *server) wait(t *testing.T) int {
 	case status := <-s.stopped:
 		return status
 	case <-time.After(30 * time.Second):
+		_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1)
 		t.Fatal("the program does not stop")
 		return -1
 	}
