@@ -11,6 +11,7 @@ export default defineConfig({
     // Nothing inline: the pages' Content-Security-Policy allows files of our own only.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    rolldownOptions: { input: ['index.html', 'admin.html'] },
   },
   server: {
     proxy: { '/api': backend, '/auth': backend },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { answered, answers, check, equal, eventually, look, message, open, questions, quiet, say, stopButton, task, taskPane, test } from './browser.mjs';
 
 // start runs a server of our own on a data folder, until it is healthy.
-async function start(bin, data, port) {
+export async function start(bin, data, port) {
   const child = spawn(bin, ['serve'], {
     env: { PATH: process.env.PATH, HOME: data, CHATKITD_DATA: data, CHATKITD_LISTEN: `127.0.0.1:${port}`, CHATKITD_AGENT: 'offline', CHATKITD_OFFLINE_DELAY: '60ms', ENVIRONMENT: 'development' },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -12,7 +12,13 @@ export const development = signal(false);
 /** Why a token has to be asked for; '' when it has not. */
 export const tokenWanted = signal<'' | 'missing' | 'refused'>('');
 
-const storage = 'chatkitd.session';
+/**
+ * Who the page is in development when nobody has said, with which roles, and
+ * where it keeps that. A page that is somebody else changes this before its
+ * first request.
+ */
+export const persona = { user: 'alice', roles: [] as string[], storage: 'chatkitd.session', home: '/' };
+
 let current: string | undefined;
 let pending: Promise<string> | undefined;
 let accept: ((token: string) => void) | undefined;
@@ -32,7 +38,7 @@ export function token(): Promise<string> {
 export function renew(refused: string): Promise<string> {
   if (current !== undefined && current !== refused) return Promise.resolve(current);
   current = undefined;
-  sessionStorage.removeItem(storage);
+  sessionStorage.removeItem(persona.storage);
   return obtain('refused');
 }
 
@@ -50,7 +56,7 @@ function obtain(why: 'missing' | 'refused'): Promise<string> {
 
 function stored(): string | undefined {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(storage) ?? 'null') as { token: string; user: string; until: number } | null;
+    const kept = JSON.parse(sessionStorage.getItem(persona.storage) ?? 'null') as { token: string; user: string; until: number } | null;
     if (!kept) return undefined;
     user.value = kept.user;
     development.value = true;
@@ -64,21 +70,21 @@ function stored(): string | undefined {
 // undefined where the server does not do that, which is everywhere but in
 // development, and keeps trying while the server cannot be reached.
 async function fetchToken(): Promise<string | undefined> {
-  const name = user.value || sessionStorage.getItem(storage + '.user') || 'alice';
+  const name = user.value || sessionStorage.getItem(persona.storage + '.user') || persona.user;
   const backoff = new Backoff();
   for (;;) {
     try {
       const res = await fetch('/auth/dev-token', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ user: name }),
+        body: JSON.stringify({ user: name, ...(persona.roles.length > 0 && { roles: persona.roles }) }),
       });
       if (res.ok) {
         const got = (await res.json()) as { token: string; user: string; expires_at: string };
         const until = Date.parse(got.expires_at);
         user.value = got.user;
         development.value = true;
-        sessionStorage.setItem(storage, JSON.stringify({ token: got.token, user: got.user, until }));
+        sessionStorage.setItem(persona.storage, JSON.stringify({ token: got.token, user: got.user, until }));
         reportReached('session');
         return got.token;
       }
@@ -112,9 +118,17 @@ export function giveToken(given: string): void {
 
 /** Becomes somebody else (in development). Everything of the person before goes with the page. */
 export function switchUser(name: string): void {
-  sessionStorage.removeItem(storage);
-  sessionStorage.setItem(storage + '.user', name);
-  location.assign('/');
+  sessionStorage.removeItem(persona.storage);
+  sessionStorage.setItem(persona.storage + '.user', name);
+  location.assign(persona.home);
+}
+
+/** Asks for another token than the one in use, which is good and not enough. */
+export async function changeToken(): Promise<void> {
+  current = undefined;
+  sessionStorage.removeItem(persona.storage);
+  pending ??= ask('missing').finally(() => (pending = undefined));
+  current = await pending;
 }
 
 // subject reads the name out of a token, for display only: the server alone

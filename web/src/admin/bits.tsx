@@ -1,0 +1,87 @@
+// Small things that several tabs draw.
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { Icon } from '../shared/icons';
+import { family, time } from './format';
+
+export function Type({ type }: { type: string }) {
+  const [, name, version] = /^(.*?)(\.v\d+)?$/s.exec(type)!;
+  return (
+    <span class="type" data-family={family(type)}>
+      <i aria-hidden="true" />
+      <span>
+        {name}
+        <small>{version}</small>
+      </span>
+    </span>
+  );
+}
+
+export function At({ iso }: { iso: string }) {
+  return (
+    <time dateTime={iso} title={iso}>
+      {time(iso)}
+    </time>
+  );
+}
+
+export function Problem(props: { text: string; retry?: () => void; children?: ComponentChildren }) {
+  return (
+    <div class="problem" role="alert" data-tone="danger">
+      <Icon name="warn" />
+      <span>
+        {props.children} {props.text}
+      </span>
+      {props.retry && (
+        <button type="button" class="small" onClick={props.retry}>
+          Retry
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Skeleton({ label }: { label: string }) {
+  return (
+    <div class="skeleton lines" role="status" aria-label={label}>
+      <i /> <i /> <i /> <i /> <i /> <i />
+    </div>
+  );
+}
+
+/** A state with nothing in it: what there could be, and how to get it. */
+export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <div class="nothing">
+      <h2>{title}</h2>
+      <div>{children}</div>
+    </div>
+  );
+}
+
+/** Whether the window is that narrow, or whatever else the query asks. */
+export function useMedia(query: string): boolean {
+  const [matches, set] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const change = () => set(list.matches);
+    change();
+    list.addEventListener('change', change);
+    return () => list.removeEventListener('change', change);
+  }, [query]);
+  return matches;
+}
+
+/** The width of an element in px, kept up to date. */
+export function useWidth(element: { current: Element | null }): number {
+  const [width, set] = useState(0);
+  useEffect(() => {
+    if (!element.current) return;
+    const observer = new ResizeObserver(([entry]) => set(Math.round(entry!.contentRect.width)));
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return width;
+}
+
+export const narrow = '(max-width: 719px)';
