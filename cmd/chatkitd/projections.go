@@ -197,7 +197,7 @@ func rebuildText(r *chatkitd.RebuildState) string {
 	if r.Rate > 0 {
 		text += ", " + rate(r.Rate)
 	}
-	if r.ETA > 0 {
+	if r.ETA >= 0.1 {
 		text += ", " + seconds(r.ETA) + " left"
 	}
 	return text

@@ -159,7 +159,8 @@ func (w *rebuildWatch) begin(before []chatkitd.ProjectionState) {
 		}
 	}
 	if isTerminal(w.p.stderr) && !w.json {
-		w.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w.p.stderr), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		w.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w.p.stderr), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish())
 	}
 }
 
