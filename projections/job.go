@@ -60,6 +60,7 @@ func (s *Service) start(models []*model, what string, do func(ctx context.Contex
 		default:
 			s.log.ErrorContext(ctx, "read models stay as they are", "job", what, "projections", namesOf(models), "error", err)
 		}
+		s.sweep() //nolint:contextcheck // it outlives the job, in Run
 		s.mu.Lock()
 		s.job = nil
 		s.mu.Unlock()

@@ -174,15 +174,16 @@ func (m *model) waitFor(ctx context.Context, pos chatkitd.Position) error {
 			m.mu.Unlock()
 			return nil
 		}
-		switch {
-		case m.phase == Failed:
+		switch m.phase {
+		case Failed:
 			cause := fmt.Errorf("projection %s: %w", m.Name(), m.failure)
 			m.mu.Unlock()
 			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is behind and cannot catch up at the moment").Because(cause)
-		case m.phase == Paused:
+		case Paused:
 			m.mu.Unlock()
 			return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is behind: its updates are paused").
 				Because(fmt.Errorf("projection %s is paused", m.Name()))
+		case Running, Rebuilding:
 		}
 		if m.changed == nil {
 			m.changed = make(chan struct{})

@@ -45,14 +45,16 @@ func newPart(b *build, m *model) *part {
 	return p
 }
 
-// create makes the new tables, without the indexes that only queries need.
+// create makes the new tables. With nothing beside the build the indexes that only
+// queries need are made last, which is cheaper; each locks live batches out for as
+// long as it takes, so that else they grow with the tables.
 func (p *part) create(ctx context.Context) (err error) {
 	p.work.Lock()
 	p.top++
 	p.next = p.top
 	p.work.Unlock()
 	s := p.b.s
-	err = s.inTx(ctx, func(tx *sql.Tx) error { return create(ctx, tx, p.projection, p.next, true) })
+	err = s.inTx(ctx, func(tx *sql.Tx) error { return create(ctx, tx, p.projection, p.next, p.b.offline) })
 	if err != nil {
 		return err
 	}
@@ -190,6 +192,9 @@ func (p *part) finish(ctx context.Context) error {
 
 func (p *part) index(ctx context.Context) error {
 	p.tell(chatkitd.RebuildIndex)
+	if !p.b.offline {
+		return nil
+	}
 	for _, i := range p.Indexes() {
 		if err := p.b.gate(ctx); err != nil {
 			return err
@@ -245,7 +250,7 @@ func (p *part) swap(ctx context.Context) error {
 	err = p.reset(newView(s.read, p.next), p.stmts, t)
 	p.stmts = nil
 	p.mu.Lock()
-	p.previous, p.skipped, p.rebuild = e.previous, rest, &done
+	p.previous, p.skipped, p.rebuild, p.built = e.previous, rest, &done, true
 	if p.phase != Paused {
 		p.phase, p.failure, p.attempts, p.retryAt, p.delay = Running, nil, 0, time.Time{}, 0
 	}
@@ -253,7 +258,7 @@ func (p *part) swap(ctx context.Context) error {
 		p.model.last = p.lastTime
 	}
 	p.mu.Unlock()
-	p.verified, p.built = true, true
+	p.verified = true
 	if p.model == s.tasks && (old.Position != t.Position || done.Compare == nil || !done.Compare.Equal) {
 		s.hub.start(t.Position) // what was told may not be so
 	}

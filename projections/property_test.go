@@ -94,7 +94,7 @@ func (w *world) settle() {
 	eventually(w.t, "all have caught up", func() bool {
 		done := true
 		for _, name := range Names() {
-			st := w.state(name)
+			st := w.state(name) //nolint:contextcheck // it takes the background's
 			if st.Rebuild != nil && st.Rebuild.Ended.IsZero() && st.Rebuild.Paused || st.State == Paused {
 				_ = w.s.Resume(ctx, name) // or later
 			}

@@ -35,10 +35,8 @@ func (s *Service) Rebuild(ctx context.Context, names ...string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.start(models, "rebuild", func(ctx context.Context, j *job) error {
-		err := newBuild(s, j).run(ctx, models)
-		s.sweep()
-		return err
+	_, err = s.start(models, "rebuild", func(ctx context.Context, j *job) error { //nolint:contextcheck // it outlives the call, in Run
+		return newBuild(s, j).run(ctx, models)
 	})
 	return err
 }
@@ -123,10 +121,8 @@ func (s *Service) buildOutdated(ctx context.Context) error {
 	if len(outdated) == 0 {
 		return nil
 	}
-	_, err = s.start(outdated, "build", func(ctx context.Context, j *job) error {
-		err := newBuild(s, j).run(ctx, outdated)
-		s.sweep()
-		return err
+	_, err = s.start(outdated, "build", func(ctx context.Context, j *job) error { //nolint:contextcheck // it is Run's
+		return newBuild(s, j).run(ctx, outdated)
 	})
 	if err != nil { // an operator was faster
 		s.log.WarnContext(ctx, "read models are not built at once", "error", err)

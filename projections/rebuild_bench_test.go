@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,65 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportMetric(float64(count)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
+}
+
+// BenchmarkRebuildLive rebuilds all read models of a log of about 200,000 events
+// beside the ones that serve, while a user adds a task and waits to see it, fifty
+// times a second. It reports how long that takes before and meanwhile.
+func BenchmarkRebuildLive(b *testing.B) {
+	w := durable(b, b.TempDir())
+	s := w.run()
+	count := w.fill(27_000)
+	w.caughtUp()
+	n := 0
+	turn := func() time.Duration {
+		n++
+		id := fmt.Sprintf("tsk_live_%d", n)
+		pos := w.user("ann", task(id, "live"))
+		start := time.Now()
+		s.NoteWrite("ann", pos)
+		if _, err := s.Task(context.Background(), "ann", chatkitd.TaskID(id)); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	load := func(while func() bool) (took []time.Duration) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for while() {
+			took = append(took, turn())
+			<-tick.C
+		}
+		slices.Sort(took)
+		return took
+	}
+	end := time.Now().Add(4 * time.Second)
+	before := load(func() bool { return time.Now().Before(end) })
+	var during []time.Duration
+	var seconds float64
+	for b.Loop() {
+		if err := s.Rebuild(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		during = append(during, load(func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.job != nil
+		})...)
+		seconds += time.Since(start).Seconds()
+	}
+	slices.Sort(during)
+	for _, st := range w.states() {
+		if st.Rebuild.Phase != chatkitd.RebuildDone || !st.Rebuild.Compare.Equal {
+			b.Fatalf("%+v", st.Rebuild)
+		}
+	}
+	ms := func(d []time.Duration, q int) float64 { return float64(d[(len(d)-1)*q/100].Microseconds()) / 1000 }
+	b.ReportMetric(float64(count)*float64(b.N)/seconds, "events/s")
+	b.ReportMetric(ms(before, 50), "before_p50_ms")
+	b.ReportMetric(ms(before, 99), "before_p99_ms")
+	b.ReportMetric(ms(during, 50), "during_p50_ms")
+	b.ReportMetric(ms(during, 99), "during_p99_ms")
+	b.ReportMetric(ms(during, 100), "during_max_ms")
 }

@@ -24,11 +24,8 @@ func (s *Service) Rollback(ctx context.Context, name string) error {
 	if previous == nil {
 		return conflict("projection %s has no tables of before a rebuild", name)
 	}
-	j, err := s.start([]*model{m}, "rollback", func(ctx context.Context, _ *job) error {
-		r := &rollback{s: s, model: m, to: *previous}
-		err := r.run(ctx)
-		s.sweep()
-		return err
+	j, err := s.start([]*model{m}, "rollback", func(ctx context.Context, _ *job) error { //nolint:contextcheck // it is Run's
+		return (&rollback{s: s, model: m, to: *previous}).run(ctx)
 	})
 	if err != nil {
 		return err

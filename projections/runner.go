@@ -36,7 +36,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.hub.close()
 	defer s.saveAll(context.WithoutCancel(ctx))
 	defer s.begin(ctx)()
-	s.sweep()
+	s.sweep() //nolint:contextcheck // it has Run's, from begin
 	delay := time.Duration(0)
 	for ctx.Err() == nil {
 		err := s.follow(ctx, func() { delay = 0 })

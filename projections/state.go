@@ -9,13 +9,17 @@ import (
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// The vocabulary of states is the root's.
-type (
-	Phase        = chatkitd.Phase
-	State        = chatkitd.ProjectionState
-	Failure      = chatkitd.ProjectionFailure
-	RebuildState = chatkitd.RebuildState
-)
+// Phase is the root's, as are the other words of states.
+type Phase = chatkitd.Phase
+
+// State says how a projection is doing.
+type State = chatkitd.ProjectionState
+
+// Failure says why a projection does not go on.
+type Failure = chatkitd.ProjectionFailure
+
+// RebuildState says how far a rebuild is.
+type RebuildState = chatkitd.RebuildState
 
 // The phases.
 const (

@@ -161,6 +161,15 @@ func (w *world) caughtUp() *Service {
 	return w.s
 }
 
+func (w *world) states() []State {
+	w.t.Helper()
+	states, err := w.s.States(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return states
+}
+
 func item(id, typ, text string) json.RawMessage {
 	raw, err := json.Marshal(map[string]any{
 		"id": id, "type": typ, "thread_id": "thr_1", "created_at": epoch, "content": text,
