@@ -153,7 +153,7 @@ export async function admin() {
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('ArrowDown');
     await page.getByRole('region', { name: 'Chosen step' }).getByText('call Anna').first().waitFor();
-    check((await page.evaluate(() => document.activeElement.textContent)).includes('call Anna'), 'the focus goes along');
+    check((await page.evaluate(() => document.activeElement.getAttribute('aria-label'))).includes('call Anna'), 'the focus goes along');
     const where = page.getByRole('region', { name: 'Where the time went' });
     check(/Model \d+ ms \d+ %/.test((await where.innerText()).replaceAll(/\s+/g, ' ')), 'the share of the model');
     await look(page, 'admin-turn');

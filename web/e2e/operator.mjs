@@ -18,7 +18,8 @@ async function say(url, token, text, thread) {
   const input = { content: [{ type: 'input_text', text }], attachments: [], inference_options: {} };
   const body = thread ? { type: 'threads.add_user_message', params: { thread_id: thread, input } } : { type: 'threads.create', params: { input } };
   const res = await fetch(`${url}/api/v1/chatkit`, { method: 'POST', headers: { ...json, Authorization: `Bearer ${token}` }, body: JSON.stringify(body) });
-  return thread ?? /thr_\w+/.exec(await res.text())[0];
+  const answer = await res.text(); // whole when the turn has ended
+  return thread ?? /thr_\w+/.exec(answer)[0];
 }
 
 export async function operator(given, bin) {

@@ -62,7 +62,7 @@ export const series: readonly Series[] = [
   { name: 'Turn p99', about: 'the slowest 1 % of half a minute took longer', format: duration, value: p99(/^chatkitd_actors_turn_duration_seconds$/) },
   { name: 'Live actors', about: 'threads and users in memory', format: number, value: gauge(/^chatkitd_actors_live$/) },
   { name: 'Running turns', about: 'answers being written', format: number, value: gauge(/^chatkitd_actors_turns$/) },
-  { name: 'Open streams', about: 'windows that listen, this one too', format: number, value: gauge(/^chatkitd_http_open_streams$/) },
+  { name: 'Open streams', about: 'windows that listen', format: number, value: gauge(/^chatkitd_http_open_streams$/) },
   { name: 'Requests', about: 'a second', format: (v) => `${number(v)}/s`, value: rate(/^chatkitd_http_requests_total$/) },
   { name: 'Memory', about: 'resident', format: bytes, value: gauge(/^process_resident_memory_bytes$/) },
 ];

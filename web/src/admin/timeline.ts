@@ -18,10 +18,10 @@ export class Timeline {
 
   constructor(steps: readonly Step[]) {
     this.steps = steps;
-    let state = new Map<string, Part>();
+    const state = new Map<string, Part>();
     steps.forEach((step, i) => {
       apply(state, step);
-      if ((i + 1) % every === 0) this.kept.push((state = new Map(state)));
+      if ((i + 1) % every === 0) this.kept.push(new Map(state));
     });
   }
 

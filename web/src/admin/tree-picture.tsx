@@ -37,8 +37,9 @@ export function TreePicture({ picture, chosen, lit, choose }: Props) {
         {boxes.map((box) => {
           const { node } = box;
           const isChosen = box.path === chosen.path;
+          const [name, title] = namesOf(box);
           const tail = tailOf(box);
-          const head = `${titles[node.kind] ?? node.kind}${tail && ` · ${tail}`}`;
+          const head = `${name}${tail && ` · ${tail}`}`;
           return (
             <g
               key={box.path}
@@ -49,7 +50,7 @@ export function TreePicture({ picture, chosen, lit, choose }: Props) {
               data-lit={lit ? on(box) : undefined}
               aria-level={box.depth + 1}
               aria-selected={isChosen}
-              aria-label={`${head} ${node.title}`}
+              aria-label={`${head} ${title}`}
               tabindex={isChosen ? 0 : -1}
               transform={`translate(${box.x} ${box.y})`}
               onClick={() => choose(box)}
@@ -62,7 +63,7 @@ export function TreePicture({ picture, chosen, lit, choose }: Props) {
                   {head}
                 </text>{' '}
                 <text class="node-title" y={38}>
-                  {node.title}
+                  {title}
                 </text>
               </svg>
             </g>
@@ -71,6 +72,15 @@ export function TreePicture({ picture, chosen, lit, choose }: Props) {
       </g>
     </svg>
   );
+}
+
+// A tool is told apart by its name and by what it is called for, not by its
+// arguments in their order.
+function namesOf({ node }: Box): [name: string, title: string] {
+  const { name, arguments: given } = (node.detail ?? {}) as { name?: string; arguments?: Record<string, unknown> };
+  if (node.kind !== 'tool' || !name) return [titles[node.kind] ?? node.kind, node.title];
+  const what = given?.['title'] ?? given?.['name'] ?? given?.['task_id'];
+  return [name, typeof what === 'string' ? what : JSON.stringify(given ?? {})];
 }
 
 // What there is to say about a step in a word or two: its tokens, its time.
