@@ -210,11 +210,12 @@ func settleCall(ctx context.Context, tasks effects, user chatkitd.UserID, turn c
 		ret.Error = "interrupted before it was carried out; it had no effect: call it again if it is still wanted"
 		return ret, nil
 	}
-	ret.Output, err = json.Marshal(struct {
+	ret.Output, err = json.Marshal(struct { // as the tool itself would have said it
 		Success bool          `json:"success"`
 		Message string        `json:"message"`
+		Changed bool          `json:"changed"`
 		Task    chatkitd.Task `json:"task"`
-	}{true, "It was carried out before the answer was interrupted.", res.Task})
+	}{true, "It was carried out before the answer was interrupted.", true, res.Task})
 	return ret, err
 }
 
