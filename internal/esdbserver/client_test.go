@@ -135,6 +135,7 @@ func revisions(t *testing.T, c *esdb.Client, stream string, o esdb.ReadStreamOpt
 }
 
 func appendAndConflict(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	evs := happened(3)
 	first := write(t, c, "append-1", esdb.NoStream{}, evs...)
 	if first.NextExpectedVersion != 2 || first.CommitPosition == 0 || first.CommitPosition != first.PreparePosition {
@@ -158,6 +159,7 @@ func appendAndConflict(t *testing.T, c *esdb.Client) {
 }
 
 func readBothWays(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	write(t, c, "read-1", esdb.NoStream{}, happened(5)...)
 	for _, tt := range []struct {
 		o    esdb.ReadStreamOptions
@@ -227,6 +229,7 @@ func follow(t *testing.T, sub *esdb.Subscription, n int) (evs []*esdb.RecordedEv
 }
 
 func subscribeFiltered(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	for range 10 {
 		write(t, c, "noise-1", esdb.Any{}, happened(20)...)
 		write(t, c, "sub-1", esdb.Any{}, happened(2)...)
@@ -272,6 +275,7 @@ func subscribeFiltered(t *testing.T, c *esdb.Client) {
 }
 
 func subscribeStream(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	write(t, c, "follow-1", esdb.NoStream{}, happened(3)...)
 	sub, err := c.SubscribeToStream(limited(t), "follow-1", esdb.SubscribeToStreamOptions{From: esdb.Revision(0)})
 	if err != nil {
@@ -284,6 +288,7 @@ func subscribeStream(t *testing.T, c *esdb.Client) {
 }
 
 func deleteAndTombstone(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	write(t, c, "delete-1", esdb.NoStream{}, happened(3)...)
 	if _, err := c.DeleteStream(limited(t), "delete-1", esdb.DeleteStreamOptions{ExpectedRevision: esdb.Revision(1)}); err == nil {
 		t.Error("a deletion that expects another revision was taken")
@@ -317,6 +322,7 @@ func deleteAndTombstone(t *testing.T, c *esdb.Client) {
 }
 
 func metadata(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	write(t, c, "meta-1", esdb.NoStream{}, happened(5)...)
 	var meta esdb.StreamMetadata
 	meta.SetMaxCount(2)
@@ -333,6 +339,7 @@ func metadata(t *testing.T, c *esdb.Client) {
 }
 
 func tooMuch(t *testing.T, c *esdb.Client) {
+	t.Helper()
 	ev := happened(1)[0]
 	ev.Data = []byte(`"` + strings.Repeat("x", 2<<20) + `"`)
 	if _, err := c.AppendToStream(limited(t), "big-1", esdb.AppendToStreamOptions{}, ev); err == nil {

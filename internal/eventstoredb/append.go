@@ -10,6 +10,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
@@ -88,6 +89,11 @@ func (s *Store) give(size int64) {
 	s.bytes -= size
 }
 
+// noReplay keeps gRPC from repeating an append by itself. It does so, on another
+// connection, with the messages that it has at that time; when that is in the
+// middle of an append, the server takes the first part of it for the whole.
+var noReplay = grpc.MaxRetryRPCBufferSize(0)
+
 // appendOnce makes one attempt.
 func appendOnce(ctx context.Context, n *node, stream string, expected events.Revision, evs []events.New) (events.Appended, error) {
 	ctx, cancel := context.WithCancel(requireLeader(ctx))
@@ -96,7 +102,7 @@ func appendOnce(ctx context.Context, n *node, stream string, expected events.Rev
 	if err != nil {
 		return events.Appended{}, unreachable(err)
 	}
-	call, err := streams.NewStreamsClient(conn).Append(ctx)
+	call, err := streams.NewStreamsClient(conn).Append(ctx, noReplay)
 	if err != nil {
 		return events.Appended{}, explain(stream, expected, err, nil)
 	}
@@ -117,6 +123,9 @@ func appendOnce(ctx context.Context, n *node, stream string, expected events.Rev
 	}
 	success := resp.GetSuccess()
 	last := events.Appended{Revision: success.GetCurrentRevision()}
+	if at, exact := expected.Exact(); exact && last.Revision != at+uint64(len(evs)) || last.Revision+1 < uint64(len(evs)) {
+		return last, fmt.Errorf("eventstoredb: %d events appended to %s, expecting %s, were answered with revision %d", len(evs), stream, expected, last.Revision)
+	}
 	if p := success.GetPosition(); p != nil {
 		last.Position = chatkitd.Position{Commit: p.GetCommitPosition(), Prepare: p.GetPreparePosition()}
 		return last, nil

@@ -33,7 +33,7 @@ func (s *Store) begin(ctx context.Context) (context.Context, *call, error) {
 	}
 	s.calls.Add(1)
 	inner, cancel := context.WithTimeout(ctx, s.set.defaultDeadline)
-	stop := context.AfterFunc(s.life, cancel) //nolint:contextcheck // the store's end is another reason to stop
+	stop := context.AfterFunc(s.life, cancel)
 	return inner, &call{s: s, outer: ctx, cancel: func() {
 		stop()
 		cancel()

@@ -33,8 +33,32 @@ func outage() time.Duration {
 	return 5 * time.Second
 }
 
-func TestServerDown(t *testing.T) {
+// TestChaos has writers and a reader at work while the server fails. Wanted of
+// each case: nothing lost, nothing doubled, every call back when its context ends;
+// and of all, no goroutine left.
+func TestChaos(t *testing.T) {
 	leaves(t)
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"server down", serverDown}, // first, since it takes longest
+		{"hung server", hungServer},
+		{"restarts", restarts},
+		{"leader dies", leaderDies},
+		{"leader changes", leaderChanges},
+		{"lost answers", lostAnswers},
+		{"dropped connections", droppedConnections},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t)
+		})
+	}
+}
+
+func serverDown(t *testing.T) {
+	t.Helper()
 	server, _ := inMemory(t)
 	l := startLoad(t, open(t, eventstoredb.Options{URL: server.URL()}), writers, time.Second)
 	time.Sleep(300 * time.Millisecond)
@@ -52,20 +76,21 @@ func restart(t *testing.T, server *esdbserver.Server) {
 	}
 }
 
-func TestRestarts(t *testing.T) {
-	leaves(t)
+// restarts has many writers, so that connections end in the middle of appends.
+func restarts(t *testing.T) {
+	t.Helper()
 	server, _ := inMemory(t)
-	l := startLoad(t, open(t, eventstoredb.Options{URL: server.URL()}), writers, time.Second)
-	for range 5 {
-		time.Sleep(100 * time.Millisecond)
+	l := startLoad(t, open(t, eventstoredb.Options{URL: server.URL()}), 4*writers, time.Second)
+	for range 20 {
+		time.Sleep(40 * time.Millisecond)
 		server.Stop()
 		restart(t, server)
 	}
-	l.finish("5 restarts")
+	l.finish("20 restarts")
 }
 
-func TestDroppedConnections(t *testing.T) {
-	leaves(t)
+func droppedConnections(t *testing.T) {
+	t.Helper()
 	server, _ := inMemory(t)
 	l := startLoad(t, open(t, eventstoredb.Options{URL: server.URL()}), writers, time.Second)
 	for range 20 {
@@ -75,10 +100,10 @@ func TestDroppedConnections(t *testing.T) {
 	l.finish("connections dropped 20 times")
 }
 
-// TestLostAnswers lets every third append take effect and then fail, each time in
+// lostAnswers lets every third append take effect and then fail, each time in
 // another way.
-func TestLostAnswers(t *testing.T) {
-	leaves(t)
+func lostAnswers(t *testing.T) {
+	t.Helper()
 	server, _ := inMemory(t)
 	var n atomic.Int64
 	server.SetFault(esdbserver.Fault{After: func(_ context.Context, method string) error {
@@ -127,8 +152,8 @@ func pair(t *testing.T) (a, b *esdbserver.Server, lead func(*esdbserver.Server))
 	return a, b, lead
 }
 
-func TestLeaderChanges(t *testing.T) {
-	leaves(t)
+func leaderChanges(t *testing.T) {
+	t.Helper()
 	a, b, lead := pair(t)
 	l := startLoad(t, open(t, eventstoredb.Options{URL: "esdb://" + a.Addr() + "," + b.Addr() + "?tls=false"}), writers, time.Second)
 	for i := range 10 {
@@ -138,8 +163,8 @@ func TestLeaderChanges(t *testing.T) {
 	l.finish("10 changes of the leader")
 }
 
-func TestLeaderDies(t *testing.T) {
-	leaves(t)
+func leaderDies(t *testing.T) {
+	t.Helper()
 	a, b, lead := pair(t)
 	l := startLoad(t, open(t, eventstoredb.Options{URL: "esdb+discover://" + a.Addr() + "," + b.Addr() + "?tls=false"}), writers, time.Second)
 	time.Sleep(200 * time.Millisecond)
@@ -161,8 +186,8 @@ func TestRedirectOfASingleNode(t *testing.T) {
 	}
 }
 
-func TestHungServer(t *testing.T) {
-	leaves(t)
+func hungServer(t *testing.T) {
+	t.Helper()
 	server, _ := inMemory(t)
 	l := startLoad(t, open(t, eventstoredb.Options{URL: server.URL()}), writers, 300*time.Millisecond)
 	time.Sleep(200 * time.Millisecond)

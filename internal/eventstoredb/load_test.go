@@ -76,6 +76,7 @@ func (l *load) write(stream string, anyRevision bool) {
 		l.mu.Lock()
 		l.acked[stream] = append(l.acked[stream], evs[0].ID, evs[1].ID)
 		l.mu.Unlock()
+		time.Sleep(2 * time.Millisecond) // leaves the machine to the others
 	}
 }
 

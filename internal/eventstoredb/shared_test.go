@@ -107,6 +107,7 @@ func (r room) inside(err error) error {
 // TestSharedDatabase runs the contract in rooms of one database, each beside what
 // all the others have left there.
 func TestSharedDatabase(t *testing.T) {
+	t.Parallel()
 	server, _ := inMemory(t)
 	eventstest.Run(t, func(t *testing.T) events.Store {
 		t.Helper()

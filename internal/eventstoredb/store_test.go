@@ -57,6 +57,7 @@ func open(tb testing.TB, o eventstoredb.Options) *eventstoredb.Store {
 }
 
 func TestStoreOverMemory(t *testing.T) {
+	t.Parallel()
 	eventstest.Run(t, func(t *testing.T) events.Store {
 		t.Helper()
 		server, _ := inMemory(t)
@@ -65,6 +66,7 @@ func TestStoreOverMemory(t *testing.T) {
 }
 
 func TestStoreOverEmbedded(t *testing.T) {
+	t.Parallel()
 	eventstest.Run(t, func(t *testing.T) events.Store {
 		t.Helper()
 		engine, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
