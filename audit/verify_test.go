@@ -139,12 +139,15 @@ func models(t *testing.T, w *world, fault string) *projections.Snapshot {
 		t.Fatal(err)
 	}
 	if fault != "" {
-		for _, name := range []string{"tasks", "task_users", "task_tags", "threads", "thread_items", "item_threads"} {
-			var table string
-			if err := write.QueryRowContext(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB ? || '_[0-9]*'`, name).Scan(&table); err != nil {
+		for table, model := range map[string]string{
+			"tasks": "tasks", "task_users": "tasks", "task_tags": "tasks",
+			"threads": "threads", "thread_items": "thread_items", "item_threads": "thread_items",
+		} {
+			var generation string
+			if err := write.QueryRowContext(t.Context(), "SELECT generation FROM projections WHERE name = ?", model).Scan(&generation); err != nil {
 				t.Fatal(err)
 			}
-			fault = strings.ReplaceAll(fault, "{"+name+"}", table)
+			fault = strings.ReplaceAll(fault, "{"+table+"}", table+"_"+generation)
 		}
 		if _, err := write.ExecContext(t.Context(), fault); err != nil {
 			t.Fatal(err)

@@ -25,10 +25,10 @@ type world struct {
 	n     int
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	w := &world{t: t, store: memstore.New(), now: monday}
-	t.Cleanup(func() { _ = w.store.Close() })
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb, store: memstore.New(), now: monday}
+	tb.Cleanup(func() { _ = w.store.Close() })
 	return w
 }
 

@@ -40,6 +40,10 @@ func (c importCmd) Run(p *program) (err error) {
 		defer func() { err = errors.Join(err, f.Close()) }()
 		in = f
 	}
+	ownerOnly()
+	if err := checkLogIsThere(p.cfg.Data); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(p.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}

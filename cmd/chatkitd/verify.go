@@ -12,6 +12,7 @@ import (
 
 	"github.com/chatkitd/chatkitd/audit"
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
 )
 
@@ -78,32 +79,47 @@ func verify(p *program, log *openedLog, bar *countBar) (_ *audit.Report, err err
 		return nil, damage
 	}
 	o := audit.VerifyOptions{Progress: bar.set}
-	file := filepath.Join(p.cfg.Data, readModelsFile)
-	if _, err := os.Stat(file); err == nil {
-		db, err := openReadModels(p.ctx, p.cfg)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
-		models, err := projections.OpenSnapshot(p.ctx, db)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, models.Close()) }()
+	models, closeModels, unreadable := openSnapshot(p)
+	if models != nil {
 		o.Models = models
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
+	defer func() { err = errors.Join(err, closeModels()) }()
 	report, err := log.audit.Verify(p.ctx, o)
 	if _, ok := errors.AsType[*embedded.CorruptError](err); ok {
 		damage = err
+	} else if sqlite.IsCorrupt(err) {
+		unreadable = err
 	} else if err != nil {
 		return nil, err
 	}
 	if damage != nil {
 		report.Add(audit.Finding{Check: audit.CheckStore, What: damage.Error() + "; what is behind it was not looked at"})
 	}
+	if unreadable != nil {
+		report.Add(audit.Finding{Check: audit.CheckModels, What: "they cannot be read: " + unreadable.Error()})
+	}
 	return report, nil
+}
+
+// openSnapshot opens the read models, nil when there are none, and returns what
+// closes them.
+func openSnapshot(p *program) (_ *projections.Snapshot, closeModels func() error, err error) {
+	closeModels = func() error { return nil }
+	if info, err := os.Stat(filepath.Join(p.cfg.Data, readModelsFile)); err != nil || info.Size() == 0 {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return nil, closeModels, err
+	}
+	db, err := openReadModels(p.ctx, p.cfg)
+	if err != nil {
+		return nil, closeModels, err
+	}
+	models, err := projections.OpenSnapshot(p.ctx, db)
+	if err != nil {
+		return nil, db.Close, err
+	}
+	return models, func() error { return errors.Join(models.Close(), db.Close()) }, nil
 }
 
 // verifyText prints a report for eyes.
