@@ -11,7 +11,11 @@ export default defineConfig({
     // Nothing inline: the pages' Content-Security-Policy allows files of our own only.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
-    rolldownOptions: { input: ['index.html', 'admin.html'] },
+    rolldownOptions: {
+      input: ['index.html', 'admin.html'],
+      // What both pages need is one file; neither loads what is the other's.
+      output: { codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] } },
+    },
   },
   server: {
     proxy: { '/api': backend, '/auth': backend },

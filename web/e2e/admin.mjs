@@ -300,7 +300,7 @@ export async function admin() {
     for (const [key, name] of [['2', 'Stream'], ['3', 'Turn'], ['4', 'Projections'], ['5', 'Health'], ['1', 'Log']]) {
       await page.keyboard.press(key);
       await page.getByRole('region', { name, exact: true }).waitFor();
-      equal(await page.title(), `${name} · chatkitd`, 'title');
+      await eventually(async () => (await page.title()) === `${name} · chatkitd`, `the title tells ${name}`);
     }
     quiet(page);
   });

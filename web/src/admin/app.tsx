@@ -92,9 +92,7 @@ function Forbidden() {
       <div class="nothing" role="alert">
         <Icon name="warn" size={22} />
         <h2>This page is for operators</h2>
-        <p>
-          {user.value && `You are ${user.value}. `}The server says: {forbidden.value}
-        </p>
+        <p>The server says: {forbidden.value}.</p>
         <button type="button" class="small primary" onClick={() => void otherToken()}>
           Use another token
         </button>

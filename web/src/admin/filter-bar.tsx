@@ -100,7 +100,7 @@ export function FilterBar() {
 }
 
 function Live() {
-  if (bounded(place.value.query)) return <span class="live hint">A past range: nothing new</span>;
+  if (bounded(place.value.query)) return <span class="live hint">A range with an end: not live</span>;
   const on = !paused.value;
   return (
     <button type="button" class="small live" aria-pressed={on} onClick={pauseOrResume} title={on ? 'Hold still (p)' : 'Follow again (p)'}>

@@ -28,7 +28,7 @@ export async function follow({ who, open, take, failed, signal }: Options): Prom
       const res = await open(signal);
       reportReached(who);
       for await (const events of readEvents(res.body!, idle)) {
-        backoff.reset();
+        if (events.some(({ event }) => event !== 'error')) backoff.reset();
         take(events);
       }
       wait = backoff.next(); // closed in good order: come back

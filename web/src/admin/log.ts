@@ -73,9 +73,8 @@ export function pauseOrResume(): void {
   else if (state.value === 'ready') resume();
 }
 
-/** Whether the filter leaves out everything that is still to come. */
-export const bounded = (query: URLSearchParams) =>
-  query.has('to') || (query.has('until') && Date.parse(query.get('until')!) < Date.now());
+/** Whether the filter has an end: the live log has none. */
+export const bounded = (query: URLSearchParams) => query.has('to') || query.has('until');
 
 export async function more(): Promise<void> {
   const last = events.value.at(-1);
