@@ -8,7 +8,7 @@ import (
 const (
 	// slice is how long a build holds the write connection at most, give or take
 	// a statement and the commit.
-	slice = 8 * time.Millisecond
+	slice = 25 * time.Millisecond
 	// leastSlice is what it holds it for though a live batch waits: less would
 	// make nothing but commits.
 	leastSlice = time.Millisecond
