@@ -133,7 +133,7 @@ export async function admin() {
     await state.getByText('done with the milk').waitFor();
     await look(page, 'admin-stream-thread');
     await page.goto(`${mock.url}#stream?stream=user-nobody`);
-    await page.getByText('The history could not be read.').waitFor();
+    await page.getByText('The history could not be read:').waitFor();
     await look(page, 'admin-stream-missing');
     quiet(page);
   });

@@ -20,7 +20,7 @@ export function HealthView() {
       </header>
       <div class="scroll" tabIndex={0} role="region" aria-label="Figures">
         {skeleton && <Skeleton label="Loading figures" />}
-        {problem.value && <Problem text={problem.value}>The figures could not be read; trying again.</Problem>}
+        {problem.value && <Problem text={problem.value}>The figures could not be read, trying again:</Problem>}
         {overall.value && (
           <ul class="checks" aria-label="Parts of the server">
             <li data-status={overall.value}>

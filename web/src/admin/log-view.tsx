@@ -27,10 +27,10 @@ export function LogView() {
     <>
       <section class="pane main" aria-label="Log">
         <FilterBar />
-        {followProblem.value && <Problem text={followProblem.value}>New events do not come in.</Problem>}
+        {followProblem.value && <Problem text={followProblem.value}>New events do not come in:</Problem>}
         {state.value === 'failed' ? (
           <Problem text={problem.value} retry={() => void show(query)}>
-            The log could not be read.
+            The log could not be read:
           </Problem>
         ) : state.value === 'ready' && list.length === 0 ? (
           <Nothing filtered={filter !== ''} />
@@ -51,7 +51,7 @@ export function LogView() {
             {skeleton && <Skeleton label="Loading events" />}
             {moreProblem.value && (
               <Problem text={moreProblem.value} retry={() => void more()}>
-                Earlier events could not be read.
+                Earlier events could not be read:
               </Problem>
             )}
             {list.length >= most && hasMore.value && <p class="hint">The newest {plural(most, 'event')} are shown. Filter by time or position to see earlier ones.</p>}

@@ -27,7 +27,7 @@ export function ProjectionsView() {
         {skeleton && <Skeleton label="Loading projections" />}
         {problem.value && (
           <Problem text={problem.value} {...(state.value === 'failed' && { retry: () => again(tries + 1) })}>
-            {state.value === 'failed' ? 'The projections could not be read.' : 'What is shown may be old.'}
+            {state.value === 'failed' ? 'The projections could not be read:' : 'What is shown may be old:'}
           </Problem>
         )}
         {state.value === 'ready' && list.length === 0 && <Empty title="No projections">This server has none.</Empty>}

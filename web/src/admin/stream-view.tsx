@@ -66,7 +66,7 @@ function History({ stream }: { stream: string }) {
   if (problem) {
     return (
       <Problem text={problem} retry={again}>
-        The history could not be read.
+        The history could not be read:
       </Problem>
     );
   }

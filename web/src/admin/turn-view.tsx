@@ -71,7 +71,7 @@ function Trace({ id }: { id: string }) {
   if (problem) {
     return (
       <Problem text={problem} retry={again}>
-        {id} leads nowhere.
+        {id} leads nowhere:
       </Problem>
     );
   }
