@@ -157,7 +157,7 @@ func first(md metadata.MD, key string) string {
 type listener struct {
 	net.Listener
 	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	conns map[*conn]struct{}
 }
 
 // Accept implements [net.Listener].
@@ -177,7 +177,7 @@ func (l *listener) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.(*conn).Conn.Close() // whatever it says, it is closed
+		_ = c.Conn.Close() // whatever it says, it is closed
 	}
 }
 

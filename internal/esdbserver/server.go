@@ -105,7 +105,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.addr = ln.Addr().String()
-	s.listener = &listener{Listener: ln, conns: map[net.Conn]struct{}{}}
+	s.listener = &listener{Listener: ln, conns: map[*conn]struct{}{}}
 	s.grpc = grpc.NewServer(s.serverOptions()...)
 	streams.RegisterStreamsServer(s.grpc, s)
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
