@@ -202,7 +202,7 @@ func TestSummaries(t *testing.T) {
 	}
 	for _, want := range []string{
 		"task.added.v1: added “buy milk”, due Tue 24 Nov", "item.added.v1: alice: done with the milk", "item.added.v1: assistant: Done.",
-		"turn.completed.v1: turn completed: gpt-5-mini, 120+53 tokens, 1.2 s", "tool.called.v1: calls some_tool(\"x\":1)",
+		"turn.completed.v1: turn completed: gpt-5-mini, 120+53 tokens, 1.2 s", "tool.called.v1: calls some_tool(x: 1)",
 		"tool.returned.v1: returned: done", "tool.returned.v1: returned: failed: it broke", "turn.failed.v1: turn failed: no model",
 		"task.updated.v1: changed tsk_1: tags #home, no due", "task.reopened.v1: reopened tsk_1", "audit.read.v1: read replay",
 		"projection.changed.v1: skip tasks at position 7", "thread.status_changed.v1: locked: spam", "thread.created.v1: alice opened “add buy milk",

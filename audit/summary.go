@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -184,13 +186,17 @@ func answerText(m chatkit.AssistantMessage) string {
 	return b.String()
 }
 
-// call writes a tool call as a call.
+// call writes a tool call as a call, its arguments in the order of their names.
 func call(name string, arguments json.RawMessage) string {
-	args := compact(arguments)
-	if strings.HasPrefix(args, "{") {
-		args = strings.TrimSuffix(strings.TrimPrefix(args, "{"), "}")
+	var args map[string]json.RawMessage
+	if json.Unmarshal(arguments, &args) != nil {
+		return line(name) + "(" + compact(arguments) + ")"
 	}
-	return line(name) + "(" + args + ")"
+	parts := make([]string, 0, len(args))
+	for _, k := range slices.Sorted(maps.Keys(args)) {
+		parts = append(parts, line(k)+": "+compact(args[k]))
+	}
+	return line(name) + "(" + strings.Join(parts, ", ") + ")"
 }
 
 // outcome says in words what a call returned.

@@ -35,7 +35,7 @@ func TestTrace(t *testing.T) {
  message: done with the milk
   turn: completed
    model: gpt-5-mini, 120+53 tokens, 1.2 s, asked 2 times
-    tool: some_tool("x":1)
+    tool: some_tool(x: 1)
      event: completed ` + string(a.milk) + `
    event: assistant: Done.
 `
@@ -159,7 +159,7 @@ func TestTraceReadsLittle(t *testing.T) {
 	w := newWorld(t)
 	for i := range 20_000 {
 		w.pass(10 * time.Second)
-		w.append("user-bob", events.Metadata{Correlation: "req_x"}, events.TaskAdded{TaskID: chatkitd.TaskID(fmt.Sprint("b", i)), Title: "x"})
+		w.append(fmt.Sprint("user-bob", i%500), events.Metadata{Correlation: "req_x"}, events.TaskAdded{TaskID: chatkitd.TaskID(fmt.Sprint("b", i)), Title: "x"})
 	}
 	tn := w.say("alice", "", "hello")
 	read := 0

@@ -214,7 +214,12 @@ func (t *replayText) step(b *strings.Builder, s chatkitd.ReplayStep) {
 func (t *replayText) because(s chatkitd.ReplayStep) string {
 	at := fmt.Sprintf("position %s", s.Event.Position)
 	c := s.Cause
-	id := func(s string) string { return printable(shortID(s)) }
+	id := func(s string) string {
+		if t.width > 0 {
+			s = shortID(s)
+		}
+		return printable(s)
+	}
 	switch {
 	case c == nil:
 		return at

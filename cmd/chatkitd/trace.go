@@ -143,9 +143,9 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 	switch d := n.Detail.(type) {
 	case audit.ToolDetail:
 		if d.AtMost {
-			add("at most %s", time.Duration(n.Duration)*time.Millisecond)
+			add("at most %s", milliseconds(n.Duration))
 		} else {
-			add("%s", time.Duration(n.Duration)*time.Millisecond)
+			add("%s", milliseconds(n.Duration))
 		}
 	case audit.ModelDetail:
 		add("tokens: %d in (%d cached), %d out (%d for reasoning)", d.Usage.Input, d.Usage.Cached, d.Usage.Output, d.Usage.Reasoning)
@@ -154,7 +154,7 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 		}
 	default:
 		if n.Duration > 0 {
-			add("%s", time.Duration(n.Duration)*time.Millisecond)
+			add("%s", milliseconds(n.Duration))
 		}
 	}
 	if len(n.Events) > 0 {
@@ -165,4 +165,11 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 		add("position %s", strings.Join(positions, " "))
 	}
 	return strings.Join(facts, ", ")
+}
+
+func milliseconds(n int64) string {
+	if n == 0 {
+		return "under 1ms"
+	}
+	return (time.Duration(n) * time.Millisecond).String()
 }

@@ -74,6 +74,11 @@ func (c verifyCmd) Run(p *program) (err error) {
 
 // verify has damage of the file among its findings.
 func verify(p *program, log *openedLog, bar *countBar) (_ *audit.Report, err error) {
+	head, err := log.store.Head(p.ctx)
+	if err != nil {
+		return nil, err
+	}
+	bar.set(0, head.Commit) // the file comes first, which takes a while
 	damage := log.store.Integrity(p.ctx)
 	if _, ok := errors.AsType[*embedded.CorruptError](damage); damage != nil && !ok {
 		return nil, damage
@@ -160,7 +165,7 @@ func (t *verifyText) print(r *audit.Report) error {
 			line += fmt.Sprintf("; the log asks for %s, hash %s", counted(m.Want, "row"), m.WantHash)
 		}
 		if m.Behind {
-			line += fmt.Sprintf("; as of position %s, where it is", m.Position)
+			line += fmt.Sprintf("; as of position %s", m.Position)
 		}
 		b.WriteString(line + "\n")
 	}
