@@ -146,12 +146,12 @@ func (h *Host) Tell(ctx context.Context, id string, msg any) error {
 // ends first it returns ctx's error: whether the message had its effect is then
 // unknown.
 func (h *Host) Ask(ctx context.Context, id string, msg any) (any, error) {
-	cmd := &command{ctx: ctx, msg: msg, reply: make(chan answer, 1)}
-	if err := h.send(id, cmd); err != nil {
+	reply := make(chan answer, 1)
+	if err := h.send(id, &command{ctx: ctx, msg: msg, reply: reply}); err != nil {
 		return nil, err
 	}
 	select {
-	case a := <-cmd.reply:
+	case a := <-reply:
 		return a.val, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -349,6 +349,7 @@ func (a *incarnation) Receive(c *actor.Context) {
 	if cmd.reply != nil {
 		cmd.reply <- answer{val, err}
 	}
+	*cmd = command{} // the library's ring buffer keeps the last message of an idle actor
 	if forget {
 		a.forget()
 	}

@@ -51,8 +51,8 @@ func (s *System) newTurn(o startOrder, id chatkitd.ThreadID) *turn {
 	t := &turn{
 		sys: s, id: o.turn, thread: id, user: o.meta.User, request: o.meta.Request, trace: o.meta.TraceParent,
 		started: o.now, stream: &turnStream{turn: o.turn}, ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		free: o.place.take(),
 	}
+	o.place.take() // release gives it back
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turns[t.id] = t
@@ -70,14 +70,15 @@ func (s *System) running(id chatkitd.TurnID) *turn {
 }
 
 // release is the very end of a turn: it leaves the register and gives its place
-// back.
+// back in one step, so that whoever sees it gone may start another.
 func (s *System) release(t *turn) {
 	s.mu.Lock()
 	delete(s.turns, t.id)
+	<-s.places
 	s.mu.Unlock()
 	t.cancel(nil)
 	close(t.done)
-	t.free()
+	s.wg.Done()
 }
 
 // Turns returns how many turns run.

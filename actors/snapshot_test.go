@@ -176,8 +176,10 @@ func TestUserSnapshot(t *testing.T) {
 	var s userState
 	for i := range 50 {
 		id := chatkitd.TaskID(fmt.Sprint("tsk_", i))
-		s.fold(fact[events.User]{Event: events.TaskAdded{TaskID: id, Title: "x", DueAt: &noon, Tags: []string{"a"}}, Revision: uint64(i),
-			Meta: events.Metadata{RecordedAt: noon, Key: fmt.Sprint(i), Fingerprint: "f"}})
+		s.fold(fact[events.User]{
+			Event: events.TaskAdded{TaskID: id, Title: "x", DueAt: &noon, Tags: []string{"a"}}, Revision: uint64(i),
+			Meta: events.Metadata{RecordedAt: noon, Key: fmt.Sprint(i), Fingerprint: "f"},
+		})
 	}
 	s.fold(fact[events.User]{Event: events.TaskCompleted{TaskID: "tsk_1"}, Revision: 50, Meta: events.Metadata{RecordedAt: noon}})
 	s.fold(fact[events.User]{Event: events.TaskDeleted{TaskID: "tsk_2"}, Revision: 51, Meta: events.Metadata{RecordedAt: noon}})

@@ -349,7 +349,7 @@ func (s *Service) Task(ctx context.Context, user chatkitd.UserID, id chatkitd.Ta
 func findBy(condition string) string {
 	return "SELECT " + qualified("t", taskColumns) + ` FROM (
 			SELECT id, done, num FROM tasks_{g} INDEXED BY tasks_{g}_title
-			WHERE owner = ?1 AND done IN (0, 1) AND ` + condition + ` ORDER BY done, num DESC LIMIT ?3) AS f
+			WHERE owner = ?1 AND done IN (0, 1) AND ` + condition + ` ORDER BY done, num DESC LIMIT ?3 + 0) AS f
 		CROSS JOIN tasks_{g} AS t ON t.owner = ?1 AND t.id = f.id ORDER BY f.done, f.num DESC`
 }
 
