@@ -94,15 +94,13 @@ func (s *Store) give(size int64) {
 // middle of an append, the server takes the first part of it for the whole.
 var noReplay = grpc.MaxRetryRPCBufferSize(0)
 
-// appendOnce makes one attempt.
+// appendOnce makes one attempt, whose context ends with it.
 func appendOnce(ctx context.Context, n *node, stream string, expected events.Revision, evs []events.New) (events.Appended, error) {
-	ctx, cancel := context.WithCancel(requireLeader(ctx))
-	defer cancel()
 	conn, err := n.forWrites()
 	if err != nil {
 		return events.Appended{}, unreachable(err)
 	}
-	call, err := streams.NewStreamsClient(conn).Append(ctx, noReplay)
+	call, err := streams.NewStreamsClient(conn).Append(requireLeader(ctx), noReplay)
 	if err != nil {
 		return events.Appended{}, explain(stream, expected, err, nil)
 	}

@@ -18,6 +18,10 @@ import (
 const (
 	// pendingBytes bounds what waits for Next, beside [events.MaxBatch].
 	pendingBytes = 8 << 20
+	// While it catches up, a batch of fewer events than this waits that long for
+	// more: handing them over one by one would take more time than receiving them.
+	fewEvents = 100
+	gather    = 2 * time.Millisecond
 	// maxResubscribe is the longest pause between two subscriptions.
 	maxResubscribe = 5 * time.Second
 	// The pauses between two looks at the head, see [subscription.advance].
@@ -81,9 +85,13 @@ func (b *subscription) Close() error {
 // Next implements [events.Subscription].
 func (b *subscription) Next(ctx context.Context) (events.Batch, error) {
 	look := minLook
-	for {
+	for gathered := false; ; {
 		if err := ctx.Err(); err != nil {
 			return events.Batch{}, err
+		}
+		if !gathered && b.few() {
+			gathered = true
+			pauseOr(ctx, b.ctx.Done(), gather)
 		}
 		batch, ok, err := b.take()
 		if ok || err != nil {
@@ -105,6 +113,13 @@ func (b *subscription) Next(ctx context.Context) (events.Batch, error) {
 			look = min(2*look, maxLook)
 		}
 	}
+}
+
+// few reports whether there is something, and most likely soon more.
+func (b *subscription) few() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.live && 0 < len(b.pending) && len(b.pending) < fewEvents
 }
 
 // take returns what there is, and false when there is nothing new to say.
