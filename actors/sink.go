@@ -26,6 +26,10 @@ type sink struct {
 
 	waiting []events.Thread // to be in the next append
 	unseen  []visible       // to be published after it
+
+	// handed over, and nobody knows yet whether it is stored: its time was up, or
+	// the turn was ended meanwhile
+	doubtful *record
 }
 
 var _ chatkitd.TurnSink = (*sink)(nil)
@@ -177,15 +181,37 @@ func (s *sink) ToolsReturned(ctx context.Context, outputs ...chatkitd.ToolOutput
 
 // append makes what waits durable, and then visible.
 func (s *sink) append(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil || len(s.waiting) == 0 {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := s.record(ctx, s.waiting); err != nil {
-		return err
+	for s.doubtful != nil || len(s.waiting) > 0 {
+		if err := s.repeat(ctx); err != nil {
+			return err
+		}
+		if len(s.waiting) > 0 {
+			n := len(split(s.waiting)[0])
+			s.seq++
+			s.doubtful = &record{turn: s.turn.id, seq: s.seq, facts: s.waiting[:n:n]}
+			s.waiting = s.waiting[n:]
+		}
 	}
 	seen := s.unseen
 	s.waiting, s.unseen = nil, nil
 	s.publish(seen...)
+	return nil
+}
+
+// repeat hands over again what may or may not be stored. The number of the record
+// makes it a no-op if it is: were its facts part of another record, they could be
+// stored twice.
+func (s *sink) repeat(ctx context.Context) error {
+	if s.doubtful == nil {
+		return nil
+	}
+	if err := s.turn.record(ctx, *s.doubtful); err != nil {
+		return err
+	}
+	s.doubtful = nil
 	return nil
 }
 
@@ -237,7 +263,13 @@ func split(facts []events.Thread) [][]events.Thread {
 // leftovers returns what waits, and what becomes of the items that are open when
 // a turn ends early: with keep, a message that has text is kept as it stood; the rest is dropped.
 func (s *sink) leftovers(keep bool) (facts []events.Thread, evs []visible, err error) {
-	facts, evs = s.waiting, s.unseen
+	for _, f := range s.waiting {
+		// A call that is not stored was not made, and would never get an answer.
+		if _, called := f.(events.ToolCalled); !called {
+			facts = append(facts, f)
+		}
+	}
+	evs = s.unseen
 	for _, o := range s.open {
 		msg, ok := o.message()
 		if !keep || !ok {

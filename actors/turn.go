@@ -34,6 +34,7 @@ type turn struct {
 	stream  *turnStream
 	cancel  context.CancelCauseFunc
 	ctx     context.Context //nolint:containedctx // the turn's own life, made with it
+	free    func()          // gives the place among the running turns back
 	done    chan struct{}   // closed when the turn has ended and its stream too
 }
 
@@ -147,6 +148,9 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 	case turnInterrupted:
 		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
 		evs = append(evs, failure("The server was stopped before the answer was complete.")...)
+	}
+	if err := s.repeat(ctx); err != nil {
+		return nil, err
 	}
 	parts := split(facts)
 	last := len(parts) - 1

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -10,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatkitd/chatkitd/events"
 	"github.com/chatkitd/chatkitd/http/apitest"
+	"github.com/chatkitd/chatkitd/internal/embedded"
 )
 
 // TestBadInput sends what no client of good will sends. Each is refused in the
@@ -175,7 +180,8 @@ func TestSameKey(t *testing.T) {
 // one thread at once. Nothing but the refusals that are meant may come of it,
 // and at the end the thread takes a message, unless it is deleted.
 func TestThreadRaces(t *testing.T) {
-	s := start(t, t.TempDir(), "--rate-limit=0", "--offline-delay=1ms")
+	dir := t.TempDir()
+	s := start(t, dir, "--rate-limit=0", "--offline-delay=1ms")
 	c := s.client(t, "alice")
 	for round := range 2 {
 		thread, _ := say(t, c, "", "hello")
@@ -229,6 +235,98 @@ func TestThreadRaces(t *testing.T) {
 		}
 	}
 	s.wait(t)
+	checkLog(t, dir)
+	checkOnce(t, dir)
+}
+
+// TestStopUnderLoad stops the program while many turns run. Each ends as it
+// should, and nothing of it is in the log twice.
+func TestStopUnderLoad(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir, "--rate-limit=0")
+	ended := make(chan map[string]int, 1)
+	stopping := make(chan struct{})
+	go func() {
+		ended <- crowd(16, func(i int) string {
+			c := s.client(t, fmt.Sprint("u", i))
+			for {
+				select {
+				case <-stopping:
+					return "good"
+				default:
+				}
+				st, err := c.TryStream(t.Context(), "POST", "/api/v1/chatkit", map[string]any{
+					"type": "threads.create", "params": map[string]any{"input": input("add a, and add b, and add c")},
+				})
+				if err != nil {
+					return "good" // nobody listens any more
+				}
+				for err == nil && st.Status == http.StatusOK {
+					_, err = st.Next()
+				}
+				st.Close()
+				if err != nil && !errors.Is(err, io.EOF) {
+					return err.Error()
+				}
+			}
+		})
+	}()
+	c := s.client(t, "u0")
+	for deadline := time.Now().Add(10 * time.Second); tasks(t, c).Total < 9 && time.Now().Before(deadline); {
+	}
+	if status := s.wait(t); status != exitOK {
+		t.Errorf("exit status %d", status)
+	}
+	close(stopping)
+	if counts := <-ended; counts["good"] != 16 {
+		t.Errorf("streams ended with %v", counts)
+	}
+	checkLog(t, dir)
+	checkOnce(t, dir)
+}
+
+// checkOnce checks that no item and no tool call is in the log twice, and that
+// each call has an answer.
+func checkOnce(t *testing.T, dir string) {
+	t.Helper()
+	store, err := embedded.OpenReadOnly(t.Context(), embedded.Options{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	times := map[string]int{}
+	for rec, err := range store.ReadAll(t.Context(), events.AllRead{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev, err := events.Decode(rec.Type, rec.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch ev := ev.(type) {
+		case events.ItemAdded:
+			var item struct{ ID string }
+			if err := json.Unmarshal(ev.Item, &item); err != nil {
+				t.Fatal(err)
+			}
+			times["item "+item.ID]++
+		case events.ToolCalled:
+			times["call "+ev.CallID]++
+		case events.ToolReturned:
+			times["answer "+ev.CallID]++
+		}
+	}
+	for what, n := range times {
+		if n != 1 {
+			t.Errorf("%s is in the log %d times", what, n)
+		}
+		if call, ok := strings.CutPrefix(what, "call "); ok && times["answer "+call] == 0 {
+			t.Errorf("call %s has no answer", call)
+		}
+	}
+	if len(times) == 0 {
+		t.Error("the log is empty: this proves nothing")
+	}
 }
 
 // TestTurnsAreBounded has more clients than turns may run: they are refused with
