@@ -158,7 +158,7 @@ func (s *service) serve(p *program) error {
 	failed := make(chan error, 3) // one for each part, so that none blocks
 	var parts sync.WaitGroup
 	parts.Go(func() { failed <- s.data.views.Run(views) })
-	parts.Go(func() { s.closeCutOffTurns(p.ctx) })
+	parts.Go(func() { s.closeCutOffTurns(views) })
 	parts.Go(func() { failed <- s.http.Serve(ln) })
 
 	s.greet(p, ln.Addr().String())
@@ -174,12 +174,30 @@ func (s *service) serve(p *program) error {
 	s.http.Drain() // new work is refused; streams go on and see their turns end
 	err = errors.Join(err, s.actors.Close(ctx), s.http.Shutdown(ctx))
 	stopViews()
-	parts.Wait()
+	if err := waitFor(ctx, &parts); err != nil {
+		// What still runs may use what would be closed now; the process ends.
+		return errors.Join(err, removeControl(s.cfg.Data, s.control))
+	}
 	// Before the folder is free: another server may write its own file then.
 	err = errors.Join(err, removeControl(s.cfg.Data, s.control), s.data.close())
 	s.auth.Close()
 	s.log.Info("stopped")
 	return err
+}
+
+// waitFor waits for the parts, until ctx ends.
+func waitFor(ctx context.Context, parts *sync.WaitGroup) error {
+	ended := make(chan struct{})
+	go func() {
+		parts.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return errors.New("the read models did not stop in time; nothing is lost, they go on from their checkpoint")
+	}
 }
 
 // closeCutOffTurns ends the turns that a crash cut off, once the read model that
