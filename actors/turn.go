@@ -34,7 +34,6 @@ type turn struct {
 	stream  *turnStream
 	cancel  context.CancelCauseFunc
 	ctx     context.Context //nolint:containedctx // the turn's own life, made with it
-	free    func()          // gives the place among the running turns back
 	done    chan struct{}   // closed when the turn has ended and its stream too
 }
 
