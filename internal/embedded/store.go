@@ -160,6 +160,9 @@ func (s *Store) openForWriting(ctx context.Context) (err error) {
 	if err := w.load(); err != nil {
 		return s.explain(err)
 	}
+	if err := w.tryWrite(); err != nil {
+		return err
+	}
 	s.writer = w
 	s.tail.head = w.head
 	return nil

@@ -291,6 +291,20 @@ func (w *writer) load() (err error) {
 	return nil
 }
 
+// tryWrite makes a change that is none and takes it back: a file that may only be
+// read is told at the start, and not by the first append. (BEGIN IMMEDIATE alone
+// succeeds on such a file.)
+func (w *writer) tryWrite() error {
+	err := w.begin.Exec()
+	if err == nil {
+		err = errors.Join(w.conn.Exec(setSchemaVersion), w.rollback.Exec())
+	}
+	if sqlite.IsReadOnly(err) {
+		return fmt.Errorf("%s may only be read: give this user the right to write it and its folder: %w", w.s.path, err)
+	}
+	return w.s.explain(err)
+}
+
 func (w *writer) finalize() error {
 	var errs []error
 	for _, stmt := range w.stmts {
