@@ -193,7 +193,7 @@ func (p *part) finish(ctx context.Context) error {
 func (p *part) index(ctx context.Context) error {
 	p.tell(chatkitd.RebuildIndex)
 	if !p.b.offline {
-		return nil
+		return p.b.gate(ctx) // they have grown with the table
 	}
 	for _, i := range p.Indexes() {
 		if err := p.b.gate(ctx); err != nil {
