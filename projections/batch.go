@@ -33,9 +33,14 @@ func (b *batch) exec(ctx context.Context, n int, args ...any) error {
 			return stored(err)
 		}
 	}
-	_, err := b.stmt(ctx, n).ExecContext(ctx, args...)
+	_, err := b.stmt(ctx, n).ExecContext(whole(ctx), args...)
 	return stored(err)
 }
+
+// whole is the context of one statement on one row. It cannot end: the driver
+// would watch it from a goroutine, which costs more than the statement. What ends
+// caller has gone is looked at between transactions.
+func whole(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 func (b *batch) stmt(ctx context.Context, n int) *sql.Stmt {
 	if b.bound[n] == nil {
@@ -93,9 +98,9 @@ func (b *batch) rollback() error {
 // lookup reads one row.
 func (b *batch) lookup(ctx context.Context, n int, args ...any) *sql.Row {
 	if b.look != nil {
-		return b.look[n].QueryRowContext(ctx, args...)
+		return b.look[n].QueryRowContext(whole(ctx), args...)
 	}
-	return b.stmt(ctx, n).QueryRowContext(ctx, args...)
+	return b.stmt(ctx, n).QueryRowContext(whole(ctx), args...)
 }
 
 // row looks the row of a key up, and reports whether there is one.
