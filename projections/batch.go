@@ -38,7 +38,7 @@ func (b *batch) exec(ctx context.Context, n int, args ...any) error {
 }
 
 // whole is the context of one statement on one row. It cannot end: the driver
-// would watch it from a goroutine, which costs more than the statement. What ends
+// watch it from a goroutine, which costs more than the statement. Whether the
 // caller has gone is looked at between transactions.
 func whole(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
