@@ -22,6 +22,17 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // writeJSON answers with v.
 func writeJSON(c *fiber.Ctx, status int, v any) error {
+	if m, ok := v.(json.Marshaler); ok {
+		// Ours write what is to be sent; an encoder around them would read and copy
+		// all of it once more, which for a page of items is a quarter of the work.
+		raw, err := m.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		c.Status(status).Set(fiber.HeaderContentType, mimeJSON)
+		c.Response().SetBodyRaw(raw)
+		return nil
+	}
 	b, _ := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	enc := json.NewEncoder(b)
