@@ -49,7 +49,7 @@ func BenchmarkActivateUser1000(b *testing.B) {
 	fill(b, store, events.UserStream("alice"), evs)
 	b.ReportAllocs()
 	for b.Loop() {
-		u := &user{id: "alice"}
+		u := &user{}
 		u.journal = journal[events.User]{store: store, stream: events.UserStream("alice")}
 		if err := u.load(context.Background()); err != nil || len(u.state.tasks) != 1000 {
 			b.Fatal(len(u.state.tasks), err)

@@ -137,6 +137,17 @@ func (j *journal[E]) append(ctx context.Context, meta events.Metadata, key strin
 	return nil
 }
 
+// metadataOf returns what goes with the events of a command.
+func metadataOf(m chatkitd.Meta, now time.Time) events.Metadata {
+	cause := m.Cause
+	if cause == "" {
+		cause = m.Request
+	}
+	return events.Metadata{
+		Correlation: m.Request, Causation: cause, User: m.User, TraceParent: m.TraceParent, RecordedAt: now,
+	}
+}
+
 func (j *journal[E]) receipt() chatkitd.Receipt {
 	return chatkitd.Receipt{Revision: j.revision, Position: j.position}
 }

@@ -114,9 +114,9 @@ func New(o Options) (*System, error) {
 }
 
 func (s *System) newUser(id string) Entity {
-	user := &user{id: chatkitd.UserID(id), now: s.now}
+	user := &user{now: s.now}
 	user.journal = journal[events.User]{
-		store: s.opts.Store, stream: events.UserStream(user.id), onAppend: s.opts.OnAppend,
+		store: s.opts.Store, stream: events.UserStream(chatkitd.UserID(id)), onAppend: s.opts.OnAppend,
 		saver: s.newSaver(userSchema, user.state.snapshot, user.state.restore),
 	}
 	return user

@@ -182,11 +182,7 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta := events.Metadata{
-		Correlation: o.meta.Request, Causation: causeOf(o.meta), User: o.meta.User,
-		TraceParent: o.meta.TraceParent, RecordedAt: o.now,
-	}
-	if err := t.journal.append(ctx, meta, string(o.turn), t.state.fold, facts...); err != nil {
+	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), string(o.turn), t.state.fold, facts...); err != nil {
 		return nil, err
 	}
 	history, options, err := t.history(ctx)
@@ -225,11 +221,7 @@ func (t *thread) do(ctx context.Context, o threadOrder) (chatkitd.Receipt, error
 	if err != nil || len(facts) == 0 {
 		return t.journal.receipt(), err
 	}
-	meta := events.Metadata{
-		Correlation: o.meta.Request, Causation: causeOf(o.meta), User: o.meta.User,
-		TraceParent: o.meta.TraceParent, RecordedAt: o.now,
-	}
-	if err := t.journal.append(ctx, meta, o.key, t.state.fold, facts...); err != nil {
+	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), o.key, t.state.fold, facts...); err != nil {
 		return chatkitd.Receipt{}, err
 	}
 	return t.journal.receipt(), nil

@@ -12,7 +12,6 @@ import (
 
 // user is the only writer of one user's stream: the tasks.
 type user struct {
-	id      chatkitd.UserID
 	now     func() time.Time
 	journal journal[events.User]
 	state   userState
@@ -75,10 +74,7 @@ func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error)
 			d.result.Receipt = u.journal.receipt()
 			return d.result, nil
 		}
-		meta := events.Metadata{
-			Correlation: o.meta.Request, Causation: causeOf(o.meta), User: u.id,
-			TraceParent: o.meta.TraceParent, RecordedAt: o.now,
-		}
+		meta := metadataOf(o.meta, o.now)
 		key := o.meta.Key
 		if key == "" {
 			key = string(o.newID)
@@ -98,11 +94,4 @@ func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error)
 		}
 		return res, nil
 	}
-}
-
-func causeOf(m chatkitd.Meta) string {
-	if m.Cause != "" {
-		return m.Cause
-	}
-	return m.Request
 }

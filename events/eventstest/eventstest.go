@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
 )
 
@@ -77,26 +76,6 @@ func Collect(t testing.TB, read iter.Seq2[events.Recorded, error]) []events.Reco
 			t.Fatalf("read, after %d events: %v", len(recs), err)
 		}
 		recs = append(recs, rec)
-	}
-	return recs
-}
-
-// Record returns evs as if a store had them as the first events of stream, for
-// tests of folds and projections. Positions begin after the given one.
-func Record(t testing.TB, stream string, after chatkitd.Position, evs ...events.Event) []events.Recorded {
-	t.Helper()
-	meta := events.Metadata{Correlation: "req_1", RecordedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	prepared, err := events.Prepare(stream, meta, "key", evs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recs := make([]events.Recorded, len(prepared))
-	for i, e := range prepared {
-		n := after.Commit + uint64(i) + 1
-		recs[i] = events.Recorded{
-			Stream: stream, Revision: uint64(i), Position: chatkitd.Position{Commit: n, Prepare: n},
-			ID: e.ID, Type: e.Type, Time: meta.RecordedAt, Data: e.Data, Meta: e.Meta,
-		}
 	}
 	return recs
 }
