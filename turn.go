@@ -21,6 +21,11 @@ type Frame struct {
 type TurnStream interface {
 	// Turn returns the id of the turn.
 	Turn() TurnID
+	// Epoch names the numbering of the frames: a number that was read from one
+	// stream of a turn means the same in another of that turn only if their
+	// epochs are equal. It is at most 16 characters of a-z and 0-9; empty is the
+	// epoch of the stream in the process that runs the turn.
+	Epoch() string
 	// After returns the frames behind number n (0 for all), whether they are
 	// the last ones, and a channel that is closed when there are more.
 	After(n uint64) (frames []Frame, ended bool, more <-chan struct{})

@@ -18,7 +18,8 @@ var errTurnTooLong = errors.New("actors: the turn has sent more than 4 MiB")
 // turnStream numbers the events of one turn, keeps them, and wakes its readers.
 // It encodes each event once, for all of them.
 type turnStream struct {
-	turn chatkitd.TurnID
+	turn  chatkitd.TurnID
+	epoch string
 
 	mu     sync.Mutex
 	frames []chatkitd.Frame
@@ -35,6 +36,9 @@ const blockSize = 4 << 10
 
 // Turn implements [chatkitd.TurnStream].
 func (s *turnStream) Turn() chatkitd.TurnID { return s.turn }
+
+// Epoch implements [chatkitd.TurnStream].
+func (s *turnStream) Epoch() string { return s.epoch }
 
 // After implements [chatkitd.TurnStream].
 func (s *turnStream) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {

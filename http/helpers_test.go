@@ -141,6 +141,8 @@ func (t *turn) end() {
 
 func (t *turn) Turn() chatkitd.TurnID { return t.id }
 
+func (t *turn) Epoch() string { return "" }
+
 func (t *turn) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
