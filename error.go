@@ -14,6 +14,7 @@ type Code string
 const (
 	CodeInvalid          Code = "invalid_request"     // the request is malformed; do not retry
 	CodeUnsupported      Code = "unsupported_request" // well-formed, but not something this server does
+	CodeUnknownPosition  Code = "unknown_position"    // a position past the end of the log: forget it and ask without
 	CodeUnauthorized     Code = "unauthorized"        // no token, or one that is not valid any more
 	CodeForbidden        Code = "forbidden"           // the token is good, its role is not enough
 	CodeNotFound         Code = "not_found"           // unknown or foreign: the two are never told apart

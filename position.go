@@ -2,6 +2,7 @@ package chatkitd
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -58,4 +59,22 @@ func ParsePosition(s string) (Position, error) {
 		return Position{}, fmt.Errorf("%q is not a position: a position is a number such as 4711", s)
 	}
 	return Position{c, p}, nil
+}
+
+// positionKey is where a context holds the position that its queries wait for.
+type positionKey struct{}
+
+// WithPosition returns a context whose queries ([TaskReader], [ThreadReader])
+// also wait until they have seen pos: what the caller has read or written at
+// another server of the same log. A query returns CodeUnknownPosition when pos
+// lies past the end of the log, and CodeUnavailable when it is not seen in time.
+func WithPosition(ctx context.Context, pos Position) context.Context {
+	return context.WithValue(ctx, positionKey{}, pos)
+}
+
+// PositionOf returns the position that the queries of a context wait for; the zero
+// Position when they wait for none.
+func PositionOf(ctx context.Context) Position {
+	pos, _ := ctx.Value(positionKey{}).(Position)
+	return pos
 }

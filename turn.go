@@ -26,6 +26,10 @@ type TurnStream interface {
 	// epochs are equal. It is at most 16 characters of a-z and 0-9; empty is the
 	// epoch of the stream in the process that runs the turn.
 	Epoch() string
+	// Position returns where in the log the last event lies that the turn has made
+	// durable so far; the zero Position while none has. A query that waits for it
+	// (see [WithPosition]) reads what the frames up to now tell.
+	Position() Position
 	// After returns the frames behind number n (0 for all), whether they are
 	// the last ones, and a channel that is closed when there are more.
 	After(n uint64) (frames []Frame, ended bool, more <-chan struct{})

@@ -22,6 +22,7 @@ type turnStream struct {
 	epoch string
 
 	mu     sync.Mutex
+	pos    chatkitd.Position // of the last durable event
 	frames []chatkitd.Frame
 	block  []byte // where the next frames are encoded
 	bytes  int
@@ -39,6 +40,23 @@ func (s *turnStream) Turn() chatkitd.TurnID { return s.turn }
 
 // Epoch implements [chatkitd.TurnStream].
 func (s *turnStream) Epoch() string { return s.epoch }
+
+// Position implements [chatkitd.TurnStream].
+func (s *turnStream) Position() chatkitd.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pos
+}
+
+// reached notes that the turn's events are durable up to a position. It comes
+// before they are published.
+func (s *turnStream) reached(pos chatkitd.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pos.Compare(pos) < 0 {
+		s.pos = pos
+	}
+}
 
 // After implements [chatkitd.TurnStream].
 func (s *turnStream) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {

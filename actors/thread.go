@@ -52,7 +52,10 @@ type record struct {
 
 // recorded answers a record. With the last one of a turn, changed is the thread
 // if the turn changed it.
-type recorded struct{ changed *chatkit.Thread }
+type recorded struct {
+	position chatkitd.Position // up to which the turn is durable
+	changed  *chatkit.Thread
+}
 
 // startOrder is a turn order with the place among the running turns that was
 // taken for it; whoever handles it either starts the turn or gives it back.
@@ -194,6 +197,7 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 		History: history, Options: options, Now: o.now, Location: location(o.timezone),
 	}
 	tn := t.sys.newTurn(o, t.id)
+	tn.stream.reached(t.journal.position)
 	_, created := o.cmd.(chatkitd.CreateThread)
 	if err := tn.stream.publish(true, t.opening(o, created)...); err != nil {
 		tn.sys.release(tn)
@@ -234,12 +238,12 @@ func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 	key := string(r.turn) + ":" + strconv.Itoa(r.seq)
 	if t.state.turn == nil || t.state.turn.id != r.turn {
 		if r.last && t.state.ended == r.turn {
-			return recorded{}, nil // an append whose answer was lost
+			return recorded{position: t.journal.position}, nil // an append whose answer was lost
 		}
 		return recorded{}, errTurnOver
 	}
 	if slices.Contains(t.state.turn.seen, events.ID(t.journal.stream, key, 0)) {
-		return recorded{}, nil // an append whose answer was lost
+		return recorded{position: t.journal.position}, nil // an append whose answer was lost
 	}
 	facts := r.facts
 	if r.last {
@@ -256,11 +260,12 @@ func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 	if err := t.journal.append(ctx, meta, key, t.state.fold, facts...); err != nil {
 		return recorded{}, err
 	}
+	reply := recorded{position: t.journal.position}
 	if r.last && changed {
 		th := t.state.thread()
-		return recorded{&th}, nil
+		reply.changed = &th
 	}
-	return recorded{}, nil
+	return reply, nil
 }
 
 // locations caches time zones by name; only names that exist are kept.

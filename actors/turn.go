@@ -187,6 +187,7 @@ func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		reply, err := ask[recorded](ctx, t.sys.threads, string(t.thread), r)
 		if err == nil {
+			t.stream.reached(reply.position)
 			return reply, nil
 		}
 		if !errors.Is(err, events.ErrUnavailable) && !errors.Is(err, ErrBusy) {

@@ -20,7 +20,7 @@ const statusClientClosed = 499
 // statusOf returns the HTTP status of a code.
 func statusOf(code chatkitd.Code) int {
 	switch code {
-	case chatkitd.CodeInvalid, chatkitd.CodeUnsupported:
+	case chatkitd.CodeInvalid, chatkitd.CodeUnsupported, chatkitd.CodeUnknownPosition:
 		return fiber.StatusBadRequest
 	case chatkitd.CodeUnauthorized:
 		return fiber.StatusUnauthorized

@@ -99,9 +99,11 @@ func (f *fake) Items(_ context.Context, u chatkitd.UserID, id chatkitd.ThreadID,
 
 // turn is a chatkitd.TurnStream that a test writes.
 type turn struct {
-	id chatkitd.TurnID
+	id    chatkitd.TurnID
+	epoch string
 
 	mu      sync.Mutex
+	pos     chatkitd.Position
 	frames  []chatkitd.Frame
 	dropped uint64 // frames that were before them
 	ended   bool
@@ -141,7 +143,20 @@ func (t *turn) end() {
 
 func (t *turn) Turn() chatkitd.TurnID { return t.id }
 
-func (t *turn) Epoch() string { return "" }
+func (t *turn) Epoch() string { return t.epoch }
+
+func (t *turn) Position() chatkitd.Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pos
+}
+
+// reach moves the turn's position, and does not tell its readers.
+func (t *turn) reach(n uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pos = chatkitd.Position{Commit: n, Prepare: n}
+}
 
 func (t *turn) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {
 	t.mu.Lock()

@@ -334,6 +334,9 @@ type panics struct{}
 
 func (panics) Turn() chatkitd.TurnID { return "trn_1" }
 func (panics) Epoch() string         { return "" }
+
+func (panics) Position() chatkitd.Position { return chatkitd.Position{} }
+
 func (panics) After(n uint64) ([]chatkitd.Frame, bool, <-chan struct{}) {
 	if n == 0 {
 		return []chatkitd.Frame{{N: 1, Data: []byte("x")}}, false, nil
