@@ -67,6 +67,13 @@ func (s *seen) step(a, b chatkitd.Position) {
 	s.leaps = true
 }
 
+// reaches reports whether the log is known to have come to a position.
+func (s *seen) reaches(pos chatkitd.Position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head.Compare(pos) >= 0
+}
+
 func (s *seen) at(head chatkitd.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -244,12 +244,16 @@ func (s *Service) NoteWrite(user chatkitd.UserID, pos chatkitd.Position) {
 // behind returns the position that all models have reached.
 func (s *Service) behind() chatkitd.Position { return lowest(s.models) }
 
-// await waits until models have seen the user's writes.
+// await waits until models have seen the user's writes, and the position that ctx
+// names (see [chatkitd.WithPosition]).
 func (s *Service) await(ctx context.Context, user chatkitd.UserID, models ...*model) error {
 	if s.headless.Load() {
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read: how far the data must be is not known")
 	}
 	pos := s.writes.of(user)
+	if asked := chatkitd.PositionOf(ctx); asked.Compare(pos) > 0 {
+		return s.awaitAsked(ctx, asked, models...)
+	}
 	for _, m := range models {
 		if m.at().Compare(pos) >= 0 {
 			continue

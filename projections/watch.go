@@ -170,6 +170,17 @@ func (h *hub) counts() (watching, cut int) {
 // the bound of watchers, and what a query does.
 func (s *Service) WatchTasks(ctx context.Context, user chatkitd.UserID, after chatkitd.Position) (chatkitd.TaskWatch, error) {
 	written := s.writes.of(user)
+	if after.Compare(written) > 0 && after.Compare(s.tasks.at()) > 0 {
+		switch err := s.exists(ctx, after); {
+		case err == nil: // it was seen at another server
+			written = after
+			if after.Compare(chatkitd.PositionOf(ctx)) > 0 {
+				ctx = chatkitd.WithPosition(ctx, after)
+			}
+		case chatkitd.CodeOf(err) != chatkitd.CodeUnknownPosition: // that one is of another log: the list begins anew
+			return chatkitd.TaskWatch{}, err
+		}
+	}
 	if err := s.await(ctx, user, s.tasks); err != nil {
 		return chatkitd.TaskWatch{}, err
 	}
