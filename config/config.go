@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,13 @@ const (
 // EventStoreEmbedded is the event store that needs no server.
 const EventStoreEmbedded = "embedded"
 
+// IsEventStoreDB reports whether an address of an event store is one of an
+// EventStoreDB. Whether it is a good one, the store says that is made from it.
+func IsEventStoreDB(address string) bool {
+	scheme, rest, _ := strings.Cut(address, "://")
+	return rest != "" && (strings.EqualFold(scheme, "esdb") || strings.EqualFold(scheme, "esdb+discover"))
+}
+
 // Config is every setting. It is filled by kong and checked by
 // [Config.Validate]; nothing changes it afterwards.
 //
@@ -57,7 +65,7 @@ type Config struct {
 	Listen      string      `name:"listen" env:"CHATKITD_LISTEN" type:"setting" default:"127.0.0.1:8000" group:"Service" help:"Address to listen on, as host:port. Port 0 takes a free one."`
 	Data        string      `name:"data" env:"CHATKITD_DATA" type:"setting" default:"./data" group:"Service" help:"Folder of the event log and the read models. It is made when it is missing."`
 	// EventStore is a Secret because the address of a server may hold a password.
-	EventStore      Secret        `name:"eventstore" env:"CHATKITD_EVENTSTORE" type:"setting" default:"embedded" group:"Service" help:"Where events are kept. This build knows only embedded: a log in the data folder."`
+	EventStore      Secret        `name:"eventstore" env:"CHATKITD_EVENTSTORE" type:"setting" default:"embedded" group:"Service" help:"Where events are kept: embedded, a log in the data folder, or an EventStoreDB or KurrentDB, esdb://user:password@host:2113 (docs/eventstoredb.md). Read models stay in the data folder. Use the environment when there is a password: flags show in the list of processes."`
 	CORSOrigins     []string      `name:"cors-origins" env:"CHATKITD_CORS_ORIGINS" type:"setting" placeholder:"ORIGIN,..." group:"Service" help:"Origins whose pages may call the service, such as https://app.example.com, separated by commas. In development local origins may as well."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"CHATKITD_SHUTDOWN_TIMEOUT" type:"setting" default:"15s" group:"Service" help:"Longest time that a stop takes, 1s to 10m."`
 	LogLevel        slog.Level    `name:"log-level" env:"CHATKITD_LOG_LEVEL" type:"setting" default:"info" group:"Service" help:"Least level that is logged: debug, info, warn or error."`

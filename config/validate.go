@@ -61,11 +61,11 @@ func (v *validator) service() {
 		v.add("CHATKITD_DATA", "is %q, which is not a folder; set it to a folder, such as ./data", c.Data)
 	}
 	switch store := c.EventStore.Reveal(); {
-	case store == EventStoreEmbedded:
-	case isEventStoreDB(store):
-		v.add("CHATKITD_EVENTSTORE", "an EventStoreDB is not supported yet by this build; set it to embedded")
+	case store == EventStoreEmbedded || IsEventStoreDB(store):
+	case strings.HasPrefix(strings.ToLower(store), "kurrentdb"):
+		v.add("CHATKITD_EVENTSTORE", "begins with kurrentdb; write esdb:// or esdb+discover:// in its place, a KurrentDB takes it as well")
 	default:
-		v.add("CHATKITD_EVENTSTORE", "names no event store that this build knows; set it to embedded")
+		v.add("CHATKITD_EVENTSTORE", "names no event store; set it to embedded, or to the address of an EventStoreDB, such as esdb://user:password@host:2113")
 	}
 	for _, origin := range c.CORSOrigins {
 		if !isOrigin(origin) {
@@ -215,15 +215,6 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
-}
-
-func isEventStoreDB(store string) bool {
-	for _, scheme := range []string{"esdb://", "esdb+discover://", "kurrentdb://", "kurrentdb+discover://"} {
-		if strings.HasPrefix(strings.ToLower(store), scheme) {
-			return true
-		}
-	}
-	return false
 }
 
 // isOrigin reports whether s is an origin as a browser sends it.
