@@ -32,6 +32,7 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Check the log, and the read models against it."`
 	Export      exportCmd      `cmd:"" help:"Write all that is stored of a user as JSON lines."`
 	Import      importCmd      `cmd:"" help:"Put an export into an empty data folder."`
+	Health      healthCmd      `cmd:"" help:"Ask a server whether it is ready; exit status 0 when it is."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
