@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -182,4 +183,30 @@ type tokenClaims struct {
 	jwt.RegisteredClaims
 	UserID string `json:"user_id,omitempty"`
 	Roles  Roles  `json:"roles,omitempty"`
+}
+
+// UnmarshalJSON reads the claims. A date is a number (RFC 7519, section 2); the
+// library would also take a string of digits.
+func (c *tokenClaims) UnmarshalJSON(b []byte) error {
+	var dates struct {
+		ExpiresAt date `json:"exp"`
+		NotBefore date `json:"nbf"`
+		IssuedAt  date `json:"iat"`
+	}
+	if err := json.Unmarshal(b, &dates); err != nil {
+		return err
+	}
+	type plain tokenClaims
+	return json.Unmarshal(b, (*plain)(c))
+}
+
+// date is there to refuse one that is not a number.
+type date struct{}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (*date) UnmarshalJSON(b []byte) error {
+	if b[0] == '"' {
+		return errors.New("a date of the token is not a number")
+	}
+	return nil
 }

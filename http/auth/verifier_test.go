@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,6 +86,10 @@ func TestVerifyClaims(t *testing.T) {
 		{"roles are a number", claims{"roles": 7}, "", "malformed"},
 		{"no exp", claims{"exp": nil}, "", "exp"},
 		{"exp is text", claims{"exp": "tomorrow"}, "", "malformed"},
+		{"exp is text of digits", claims{"exp": fmt.Sprint(at(time.Hour))}, "", "malformed"},
+		{"nbf is text of digits", claims{"nbf": fmt.Sprint(at(-time.Hour))}, "", "malformed"},
+		{"iat is text of digits", claims{"iat": fmt.Sprint(at(-time.Hour))}, "", "malformed"},
+		{"exp has a fraction", claims{"exp": float64(at(time.Hour)) + 0.5}, "alice", ""},
 		{"expired", claims{"exp": at(-time.Minute)}, "", "expired"},
 		{"expired within the leeway", claims{"exp": at(-20 * time.Second)}, "alice", ""},
 		{"not yet", claims{"nbf": at(time.Minute)}, "", "not valid yet"},
