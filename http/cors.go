@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	headerPosition = "X-Chatkitd-Position"
-	corsMethods    = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
-	corsExposed    = "X-Request-Id, X-Chatkitd-Position, Location, Retry-After"
-	maxEchoed      = 1024 // bytes of requested headers that are echoed
+	corsMethods = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+	corsExposed = "X-Request-Id, X-Chatkitd-Position, Location, Retry-After"
+	maxEchoed   = 1024 // bytes of requested headers that are echoed
 )
 
 // checkHost refuses, in development, requests to names that anyone can own. A

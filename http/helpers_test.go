@@ -47,6 +47,13 @@ type fake struct {
 	threads    func(chatkitd.UserID, chatkitd.PageQuery) (chatkit.Page[chatkit.Thread], error)
 	thread     func(chatkitd.UserID, chatkitd.ThreadID) (chatkit.Thread, error)
 	items      func(chatkitd.UserID, chatkitd.ThreadID, chatkitd.PageQuery) (chatkit.Page[json.RawMessage], error)
+	waits      func(chatkitd.Position) // told what each query is to wait for
+}
+
+func (f *fake) wait(ctx context.Context) {
+	if f.waits != nil {
+		f.waits(chatkitd.PositionOf(ctx))
+	}
 }
 
 func (f *fake) DoTask(_ context.Context, m chatkitd.Meta, c chatkitd.TaskCommand) (chatkitd.TaskResult, error) {
@@ -57,11 +64,13 @@ func (f *fake) TaskEffect(context.Context, chatkitd.UserID, string) (chatkitd.Ta
 	return chatkitd.TaskResult{}, false, nil
 }
 
-func (f *fake) Tasks(_ context.Context, u chatkitd.UserID, q chatkitd.TaskFilter) (chatkitd.TaskPage, error) {
+func (f *fake) Tasks(ctx context.Context, u chatkitd.UserID, q chatkitd.TaskFilter) (chatkitd.TaskPage, error) {
+	f.wait(ctx)
 	return f.tasks(u, q)
 }
 
-func (f *fake) Task(_ context.Context, u chatkitd.UserID, id chatkitd.TaskID) (chatkitd.Task, error) {
+func (f *fake) Task(ctx context.Context, u chatkitd.UserID, id chatkitd.TaskID) (chatkitd.Task, error) {
+	f.wait(ctx)
 	return f.task(u, id)
 }
 
@@ -69,7 +78,8 @@ func (f *fake) FindTasks(context.Context, chatkitd.UserID, string, int) ([]chatk
 	return nil, nil
 }
 
-func (f *fake) WatchTasks(_ context.Context, u chatkitd.UserID, p chatkitd.Position) (chatkitd.TaskWatch, error) {
+func (f *fake) WatchTasks(ctx context.Context, u chatkitd.UserID, p chatkitd.Position) (chatkitd.TaskWatch, error) {
+	f.wait(ctx)
 	return f.watchTasks(u, p)
 }
 
@@ -85,15 +95,18 @@ func (f *fake) AttachTurn(_ context.Context, u chatkitd.UserID, id chatkitd.Thre
 	return f.attachTurn(u, id)
 }
 
-func (f *fake) Threads(_ context.Context, u chatkitd.UserID, q chatkitd.PageQuery) (chatkit.Page[chatkit.Thread], error) {
+func (f *fake) Threads(ctx context.Context, u chatkitd.UserID, q chatkitd.PageQuery) (chatkit.Page[chatkit.Thread], error) {
+	f.wait(ctx)
 	return f.threads(u, q)
 }
 
-func (f *fake) Thread(_ context.Context, u chatkitd.UserID, id chatkitd.ThreadID) (chatkit.Thread, error) {
+func (f *fake) Thread(ctx context.Context, u chatkitd.UserID, id chatkitd.ThreadID) (chatkit.Thread, error) {
+	f.wait(ctx)
 	return f.thread(u, id)
 }
 
-func (f *fake) Items(_ context.Context, u chatkitd.UserID, id chatkitd.ThreadID, q chatkitd.PageQuery) (chatkit.Page[json.RawMessage], error) {
+func (f *fake) Items(ctx context.Context, u chatkitd.UserID, id chatkitd.ThreadID, q chatkitd.PageQuery) (chatkit.Page[json.RawMessage], error) {
+	f.wait(ctx)
 	return f.items(u, id, q)
 }
 

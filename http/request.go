@@ -120,7 +120,13 @@ func (s *Server) handle(method, pattern string, a access, h handler) {
 				return err
 			}
 		}
-		if a == admin {
+		switch a {
+		case open:
+		case user:
+			if err := r.readPosition(); err != nil {
+				return err
+			}
+		case admin:
 			if err := r.permit(); err != nil {
 				return err
 			}

@@ -203,7 +203,7 @@ func (s *Server) deleteTask(r *request) error {
 func (s *Server) doTask(r *request, key string, cmd chatkitd.TaskCommand) (chatkitd.TaskResult, error) {
 	res, err := s.opts.Tasks.DoTask(r.ctx, r.meta(key), cmd)
 	if err == nil {
-		r.c.Set(headerPosition, res.Receipt.Position.String())
+		r.tellPosition(res.Receipt.Position)
 	}
 	return res, err
 }

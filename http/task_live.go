@@ -52,7 +52,7 @@ func (s *Server) followTasks(r *request) error {
 	}
 	// The watch lives as long as the stream; to begin it has a request's time.
 	inTime := context.AfterFunc(r.ctx, func() { st.cancel(context.DeadlineExceeded) })
-	src, err := s.watchTasks(st.ctx, r, after)
+	src, err := s.watchTasks(chatkitd.WithPosition(st.ctx, chatkitd.PositionOf(r.ctx)), r, after)
 	if !inTime() {
 		if err == nil {
 			src.close()

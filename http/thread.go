@@ -86,13 +86,15 @@ func (s *Server) getThread(r *request, id string) error {
 	return answer(r, thread, err)
 }
 
-// doThread carries out a command whose answer does not show its position: a
-// ChatKit client would not read it.
+// doThread carries out a command.
 func (s *Server) doThread(r *request, cmd chatkitd.ThreadCommand) error {
 	if !chatkitd.ValidID(string(cmd.Target())) {
 		return errNoSuch("thread")
 	}
-	_, err := s.opts.Threads.DoThread(r.ctx, r.meta(""), cmd)
+	receipt, err := s.opts.Threads.DoThread(r.ctx, r.meta(""), cmd)
+	if err == nil {
+		r.tellPosition(receipt.Position)
+	}
 	return err
 }
 

@@ -13,15 +13,25 @@ import (
 // turnSource reads a turn's stream.
 type turnSource struct {
 	turn   chatkitd.TurnStream
-	id     string
-	n      uint64           // the last frame that was sent
-	frames []chatkitd.Frame // fetched and not sent yet
+	id     string            // what the ids of its events begin with
+	n      uint64            // the last frame that was sent
+	told   chatkitd.Position // the last one that was sent
+	frames []chatkitd.Frame  // fetched and not sent yet
 	more   <-chan struct{}
 	ended  bool // frames are the last
 }
 
 func newTurnSource(t chatkitd.TurnStream, n uint64) *turnSource {
-	return &turnSource{turn: t, id: string(t.Turn()), n: n}
+	return &turnSource{turn: t, id: eventIDs(t), n: n}
+}
+
+// eventIDs returns what the ids of a stream's events have before their number: the
+// turn, and the epoch where the numbers are not those of the turn itself.
+func eventIDs(t chatkitd.TurnStream) string {
+	if epoch := t.Epoch(); epoch != "" {
+		return string(t.Turn()) + ":" + epoch
+	}
+	return string(t.Turn())
 }
 
 func (s *turnSource) fill(dst []byte) (out []byte, frames int, ended bool) {
@@ -37,7 +47,17 @@ func (s *turnSource) fill(dst []byte) (out []byte, frames int, ended bool) {
 		s.n, s.frames = f.N, s.frames[1:]
 		frames++
 	}
-	return dst, frames, s.ended && len(s.frames) == 0
+	if len(s.frames) > 0 {
+		return dst, frames, false
+	}
+	// Asked for behind the frames, it covers them all.
+	if pos := s.turn.Position(); pos.Compare(s.told) > 0 {
+		if len(dst) > 0 && len(dst)+positionOverhead > cap(dst) {
+			return dst, frames, false
+		}
+		dst, s.told = appendPosition(dst, pos), pos
+	}
+	return dst, frames, s.ended
 }
 
 func (s *turnSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
@@ -80,6 +100,7 @@ func (s *Server) startTurn(r *request, cmd chatkitd.TurnCommand) error {
 		st.abandon()
 		return err
 	}
+	r.tellPosition(turn.Position())
 	return r.send(st, newTurnSource(turn, 0))
 }
 
@@ -103,15 +124,19 @@ func (s *Server) resumeTurn(r *request) error {
 		}
 		return err
 	}
+	r.tellPosition(turn.Position())
 	return r.send(st, newTurnSource(turn, resumeAt(r.c.Get("Last-Event-ID"), turn)))
 }
 
 // resumeAt returns the number of the last frame that a client has seen of a
-// turn: 0 if it names another turn, or a frame that does not exist yet.
+// stream: 0 if it names another turn, another epoch, whose numbers mean other
+// frames, or a frame that does not exist yet. The client then gets the stream from
+// its start.
 func resumeAt(last string, turn chatkitd.TurnStream) uint64 {
-	id, number, _ := strings.Cut(last, ":")
+	cut := max(0, strings.LastIndexByte(last, ':'))
+	id, number := last[:cut], strings.TrimPrefix(last[cut:], ":")
 	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || id != string(turn.Turn()) {
+	if err != nil || id != eventIDs(turn) {
 		return 0
 	}
 	all, _, _ := turn.After(0)
@@ -132,9 +157,11 @@ func (s *Server) cancelTurn(r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.opts.Threads.DoThread(r.ctx, r.meta(key), chatkitd.CancelTurn{Thread: chatkitd.ThreadID(id)}); err != nil {
+	receipt, err := s.opts.Threads.DoThread(r.ctx, r.meta(key), chatkitd.CancelTurn{Thread: chatkitd.ThreadID(id)})
+	if err != nil {
 		return err
 	}
+	r.tellPosition(receipt.Position)
 	return writeJSON(r.c, fiber.StatusOK, struct{}{})
 }
 

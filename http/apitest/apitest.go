@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// PositionHeader names how far the log has come: in an answer, and in a request
+// whose answer is to be as new.
+const PositionHeader = "X-Chatkitd-Position"
+
 // Client talks to one server as one user.
 type Client struct {
 	Base  string // such as http://127.0.0.1:8000

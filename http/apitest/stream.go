@@ -21,15 +21,19 @@ type Event struct {
 
 // Stream is an open stream.
 type Stream struct {
-	Status int
-	Header http.Header
+	Status   int
+	Header   http.Header
+	Position string // the last position in the log that the server has told, or ""
 
 	body io.ReadCloser
 	rd   *bufio.Reader
 }
 
 func newStream(resp *http.Response) *Stream {
-	return &Stream{Status: resp.StatusCode, Header: resp.Header, body: resp.Body, rd: bufio.NewReaderSize(resp.Body, 64<<10)}
+	return &Stream{
+		Status: resp.StatusCode, Header: resp.Header, Position: resp.Header.Get(PositionHeader),
+		body: resp.Body, rd: bufio.NewReaderSize(resp.Body, 64<<10),
+	}
 }
 
 // Close closes the connection. It may be called twice.
@@ -55,6 +59,9 @@ func (s *Stream) Next() (Event, error) {
 				return ev, nil
 			}
 			ev.Comment = value // the line begins with ": "
+			if pos, ok := strings.CutPrefix(value, "position "); ok {
+				s.Position = pos
+			}
 		case "id":
 			ev.ID = value
 		case "event":
