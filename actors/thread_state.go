@@ -52,6 +52,7 @@ type openTurn struct {
 	request string
 	calls   []chatkitd.ToolCall // made and not returned
 	changed bool                // the thread itself changed since the start
+	cancel  bool                // somebody asked the process that runs it to cancel it
 	// seen holds the ids of the events since the start of the turn: an append
 	// that is repeated because its outcome was unknown is found here.
 	seen []uuid.UUID
@@ -82,6 +83,10 @@ func (s *threadState) fold(f fact[events.Thread]) {
 	case events.ItemRemoved:
 		s.remove(ev.ItemID)
 	case events.FeedbackGiven:
+	case events.TurnCancelRequested:
+		if s.turn != nil && s.turn.id == ev.TurnID {
+			s.turn.cancel = true
+		}
 	case events.TurnStarted:
 		s.turn = &openTurn{id: ev.TurnID, request: f.Meta.Correlation}
 	case events.ToolCalled:

@@ -155,6 +155,7 @@ func taskOf(ev events.Event) chatkitd.TaskID {
 		return ev.TaskID
 	case events.TaskDeleted:
 		return ev.TaskID
+	case events.EffectVoided: // of no task
 	}
 	return ""
 }

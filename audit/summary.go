@@ -22,6 +22,8 @@ func (a *Auditor) summary(ev events.Event, meta events.Metadata) string {
 		return a.taskSummary(ev, "")
 	case events.Thread:
 		return a.threadSummary(ev, meta)
+	case events.Node:
+		return nodeSummary(ev)
 	case events.Audit:
 		return auditSummary(ev)
 	}
@@ -57,6 +59,8 @@ func (a *Auditor) taskSummary(ev events.User, title string) string {
 		return "reopened " + name(ev.TaskID)
 	case events.TaskDeleted:
 		return "deleted " + name(ev.TaskID)
+	case events.EffectVoided:
+		return "will not be carried out any more: " + line(ev.Key)
 	}
 	return ""
 }
@@ -115,6 +119,8 @@ func (a *Auditor) threadSummary(ev events.Thread, meta events.Metadata) string {
 		return "calls " + call(ev.Name, ev.Arguments)
 	case events.ToolReturned:
 		return "returned: " + outcome(ev)
+	case events.TurnCancelRequested:
+		return "asks the server that runs the turn to cancel it"
 	case events.TurnCompleted:
 		return "turn completed: " + completion(ev)
 	case events.TurnFailed:
@@ -123,6 +129,16 @@ func (a *Auditor) threadSummary(ev events.Thread, meta events.Metadata) string {
 		return because("turn cancelled", ev.Reason)
 	case events.TurnInterrupted:
 		return because("turn interrupted", ev.Reason)
+	}
+	return ""
+}
+
+func nodeSummary(ev events.Node) string {
+	switch ev := ev.(type) {
+	case events.NodeStarted:
+		return "server " + line(ev.Instance) + " started"
+	case events.NodeAlive:
+		return "server " + line(ev.Instance) + " is there"
 	}
 	return ""
 }

@@ -224,6 +224,8 @@ func placed(stream string, ev events.Event) error {
 		if err := checkItem(ev); err != nil {
 			return err
 		}
+	case events.Node:
+		ok = len(stream) > len(events.NodePrefix) && stream[:len(events.NodePrefix)] == events.NodePrefix
 	case events.Audit:
 		ok = len(stream) > len(events.AuditPrefix) && stream[:len(events.AuditPrefix)] == events.AuditPrefix
 	}

@@ -94,6 +94,8 @@ func (v *verifier) turns(s *streamCheck, rec *events.Recorded, ev events.Thread)
 		if s.calls != nil {
 			s.calls[ev.CallID] = true
 		}
+	case events.TurnCancelRequested:
+		v.within(s, rec, ev.TurnID)
 	case events.TurnCompleted:
 		v.ended(s, rec, ev.TurnID)
 	case events.TurnFailed:

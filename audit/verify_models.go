@@ -97,6 +97,9 @@ func lean(rec *events.Recorded, data []byte) (events.Recorded, error) {
 }
 
 func (m *modelChecks) foldTask(rec *events.Recorded, ev events.User) error {
+	if _, ok := ev.(events.EffectVoided); ok {
+		return nil // of no task
+	}
 	u, ok := m.users[rec.Stream]
 	if !ok {
 		id, _ := events.UserOf(rec.Stream) // placed looked
@@ -129,7 +132,8 @@ func (m *modelChecks) foldThread(rec *events.Recorded, ev events.Thread) error {
 		m.threads[rec.Stream] = t
 	}
 	switch ev := ev.(type) {
-	case events.ItemAdded, events.ItemReplaced, events.ItemRemoved, events.ToolCalled, events.ToolReturned, events.FeedbackGiven:
+	case events.ItemAdded, events.ItemReplaced, events.ItemRemoved, events.ToolCalled, events.ToolReturned, events.FeedbackGiven,
+		events.TurnCancelRequested:
 		return nil
 	case events.ThreadCreated:
 		*t = threadModel{num: rec.Position.Commit}
@@ -169,7 +173,7 @@ func (m *modelChecks) foldItem(rec *events.Recorded, ev events.Thread) error {
 	case events.ItemReplaced:
 		data, err = t.digest(rec, ev.Item)
 	case events.ItemRemoved, events.ThreadDeleted:
-	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.TurnStarted, events.ToolCalled,
+	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.TurnStarted, events.TurnCancelRequested, events.ToolCalled,
 		events.ToolReturned, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		return nil
 	}

@@ -39,6 +39,10 @@ var coders = map[string]coder{
 	"turn.failed.v1":           of[TurnFailed](),
 	"turn.cancelled.v1":        of[TurnCancelled](),
 	"turn.interrupted.v1":      of[TurnInterrupted](),
+	"turn.cancel_requested.v1": of[TurnCancelRequested](),
+	"effect.voided.v1":         of[EffectVoided](),
+	"node.started.v1":          of[NodeStarted](),
+	"node.alive.v1":            of[NodeAlive](),
 	"audit.read.v1":            of[AuditRead](),
 	"projection.changed.v1":    of[ProjectionChanged](),
 }

@@ -50,11 +50,15 @@ var samples = map[string]events.Event{
 	"turn.completed.v1": events.TurnCompleted{
 		TurnID: "trn_1", Usage: chatkitd.Usage{Input: 100, Cached: 20, Output: 30, Reasoning: 10}, Model: "gpt", DurationMS: 1234, ResponseIDs: []string{"resp_1"},
 	},
-	"turn.failed.v1":        events.TurnFailed{TurnID: "trn_1", Reason: "the model failed"},
-	"turn.cancelled.v1":     events.TurnCancelled{TurnID: "trn_1", Reason: "user"},
-	"turn.interrupted.v1":   events.TurnInterrupted{TurnID: "trn_1", Reason: "restart"},
-	"audit.read.v1":         events.AuditRead{What: "replay", Query: json.RawMessage(`{"user":"alice"}`)},
-	"projection.changed.v1": events.ProjectionChanged{Name: "tasks", Action: "skip", Position: chatkitd.Position{Commit: 7, Prepare: 7}},
+	"turn.failed.v1":           events.TurnFailed{TurnID: "trn_1", Reason: "the model failed"},
+	"turn.cancelled.v1":        events.TurnCancelled{TurnID: "trn_1", Reason: "user"},
+	"turn.interrupted.v1":      events.TurnInterrupted{TurnID: "trn_1", Reason: "restart"},
+	"turn.cancel_requested.v1": events.TurnCancelRequested{TurnID: "trn_1"},
+	"effect.voided.v1":         events.EffectVoided{Key: "call:trn_1:tc_1"},
+	"node.started.v1":          events.NodeStarted{Instance: "srv_1", Boot: "boot_1"},
+	"node.alive.v1":            events.NodeAlive{Instance: "srv_1", Boot: "boot_1"},
+	"audit.read.v1":            events.AuditRead{What: "replay", Query: json.RawMessage(`{"user":"alice"}`)},
+	"projection.changed.v1":    events.ProjectionChanged{Name: "tasks", Action: "skip", Position: chatkitd.Position{Commit: 7, Prepare: 7}},
 }
 
 // Old bytes decode for ever: a golden file is what some log holds.

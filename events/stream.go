@@ -13,6 +13,7 @@ const (
 	UserPrefix   = "user-"
 	ThreadPrefix = "thread-"
 	AuditPrefix  = "audit-"
+	NodePrefix   = "node-"
 )
 
 // UserStream returns the name of a user's stream. The id is percent-encoded
@@ -24,6 +25,9 @@ func ThreadStream(id chatkitd.ThreadID) string { return ThreadPrefix + escape(st
 
 // AuditStream returns the name of the stream of what an operator did.
 func AuditStream(admin chatkitd.UserID) string { return AuditPrefix + escape(string(admin)) }
+
+// NodeStream returns the name of the stream of a process, by its instance.
+func NodeStream(instance string) string { return NodePrefix + escape(instance) }
 
 // UserOf returns the user whose stream has this name, and whether it is one.
 func UserOf(stream string) (chatkitd.UserID, bool) {

@@ -32,9 +32,11 @@ type itemHead struct {
 // unfolded are the events that no projection folds, and that are not worth
 // decoding.
 var unfolded = map[string]bool{
-	mustName(events.ToolCalled{}):    true,
-	mustName(events.ToolReturned{}):  true,
-	mustName(events.FeedbackGiven{}): true,
+	mustName(events.ToolCalled{}):          true,
+	mustName(events.ToolReturned{}):        true,
+	mustName(events.FeedbackGiven{}):       true,
+	mustName(events.TurnCancelRequested{}): true,
+	mustName(events.EffectVoided{}):        true,
 }
 
 func mustName(ev events.Event) string {

@@ -174,6 +174,8 @@ func (f *tasksFold) Apply(ctx context.Context, r *record) error {
 		})
 	case events.TaskDeleted:
 		return f.deleted(ctx, owner, ev.TaskID, r)
+	case events.EffectVoided:
+		return nil // of no task, and never decoded
 	}
 	return fmt.Errorf("%T is not folded", ev)
 }

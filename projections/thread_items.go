@@ -118,7 +118,7 @@ func (f *itemsFold) Apply(ctx context.Context, r *record) error {
 	}
 	switch ev.(type) {
 	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.ToolCalled, events.ToolReturned,
-		events.TurnStarted, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
+		events.TurnCancelRequested, events.TurnStarted, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		return nil
 	default:
 	}
