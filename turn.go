@@ -91,6 +91,19 @@ type ToolExchange struct {
 	Error  string
 }
 
+// ModelCall is one call of a model in a turn: what was asked for, and what it
+// took.
+type ModelCall struct {
+	N          int    // which call of the turn, from 1
+	Model      string // that answered, or was asked
+	ResponseID string // the provider's
+	Usage      Usage
+	StartedAt  time.Time
+	Duration   time.Duration
+	Calls      []string // ids of the tool calls that it asked for
+	Error      string   // why there was no whole answer, in words for people
+}
+
 // TurnSink takes what a turn produces. The thread's actor stands behind it. A
 // sink is used by one goroutine at a time.
 type TurnSink interface {
@@ -101,6 +114,10 @@ type TurnSink interface {
 	// item done, replaced or removed. A message that is done may wait for what
 	// comes next, the turn's end at the latest. After an error the turn must end.
 	Commit(ctx context.Context, evs ...chatkit.Event) error
+	// ModelCalled notes that the model was called, which is over. It becomes
+	// durable with what comes next, the turn's end at the latest, however the turn
+	// ends.
+	ModelCalled(call ModelCall)
 	// ToolsCalled makes calls durable. It must have returned before any of them
 	// has an effect.
 	ToolsCalled(ctx context.Context, calls ...ToolCall) error

@@ -16,9 +16,9 @@ import (
 // announced and are not done, so that a turn that ends early can settle them.
 //
 // What need not be durable on its own waits for the next append, which saves a
-// turn a third of its appends: the outputs of tools, which nobody sees, and a
-// message that is done, until the turn goes on or ends. A message that waits is
-// not visible as done either.
+// turn a third of its appends: what the model took and the outputs of tools, which
+// nobody sees, and a message that is done, until the turn goes on or ends. A
+// message that waits is not visible as done either.
 type sink struct {
 	turn *turn
 	seq  int // appends so far; names the idempotency key of the next
@@ -163,6 +163,14 @@ func (s *sink) settled(id string) {
 	s.open = slices.DeleteFunc(s.open, func(o *openItem) bool { return o.item.Base().ID == id })
 }
 
+// ModelCalled implements [chatkitd.TurnSink].
+func (s *sink) ModelCalled(c chatkitd.ModelCall) {
+	s.waiting = append(s.waiting, events.ModelCalled{
+		TurnID: s.turn.id, N: c.N, Model: c.Model, ResponseID: c.ResponseID, Usage: c.Usage,
+		StartedAt: c.StartedAt.UTC(), DurationMS: c.Duration.Milliseconds(), CallIDs: c.Calls, Error: c.Error,
+	})
+}
+
 // ToolsCalled implements [chatkitd.TurnSink].
 func (s *sink) ToolsCalled(ctx context.Context, calls ...chatkitd.ToolCall) error {
 	for _, c := range calls {
@@ -246,6 +254,8 @@ func split(facts []events.Thread) [][]events.Thread {
 			n += len(f.Item)
 		case events.ItemReplaced:
 			n += len(f.Item)
+		case events.ModelCalled:
+			n += len(strings.Join(f.CallIDs, ",")) + len(f.ResponseID) + len(f.Error)
 		case events.ToolCalled:
 			n += len(f.Arguments)
 		case events.ToolReturned:

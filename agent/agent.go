@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -90,6 +91,7 @@ type turn struct {
 	log    *slog.Logger
 	result chatkitd.TurnResult
 	ids    map[string]bool // of calls, in this turn
+	asked  int             // how often the model was
 
 	messages []*message // open ones
 	images   []*image   // open ones
@@ -106,11 +108,10 @@ func (t *turn) run() error {
 	}
 	t.choose(req)
 	for round := 1; ; round++ {
-		resp, err := t.opts.Model.Stream(t.ctx, req, t.event)
+		resp, ids, err := t.ask(req)
 		if err != nil {
 			return err
 		}
-		t.count(resp)
 		if err := t.finishItems(); err != nil {
 			return err
 		}
@@ -124,7 +125,7 @@ func (t *turn) run() error {
 		if round == t.opts.MaxRounds {
 			return t.giveUp(round)
 		}
-		outputs, err := t.call(resp.Calls)
+		outputs, err := t.call(resp.Calls, ids)
 		if err != nil {
 			return err
 		}
@@ -152,6 +153,38 @@ func (t *turn) choose(req *Request) {
 		}
 		t.notice("info", "The tool you asked for does not exist here.")
 	}
+}
+
+// ask asks the model once and notes what it took. It returns the ids under which
+// the tool calls of the answer are recorded.
+func (t *turn) ask(req *Request) (resp *Response, ids []string, err error) {
+	t.asked++
+	asked := chatkitd.ModelCall{N: t.asked, Model: cmp.Or(req.Model, t.opts.Model.Name()), StartedAt: t.opts.Now()}
+	resp, err = t.opts.Model.Stream(t.ctx, req, t.event)
+	asked.Duration = t.opts.Now().Sub(asked.StartedAt)
+	if err != nil {
+		asked.Error = t.whyNot(err)
+		t.sink.ModelCalled(asked)
+		return nil, nil, err
+	}
+	t.count(resp)
+	for _, c := range resp.Calls[:min(len(resp.Calls), maxCalls)] {
+		ids = append(ids, t.callID(c.ID))
+	}
+	asked.Model, asked.ResponseID, asked.Usage, asked.Calls = cmp.Or(resp.Model, asked.Model), resp.ID, resp.Usage, ids
+	t.sink.ModelCalled(asked)
+	return resp, ids, nil
+}
+
+// whyNot says in words for people why a model's answer did not come to its end.
+func (t *turn) whyNot(err error) string {
+	if t.ctx.Err() != nil {
+		return "It was stopped before its answer was whole."
+	}
+	if e, ok := errors.AsType[*chatkitd.Error](err); ok {
+		return e.Message
+	}
+	return "It failed; the server's log says why."
 }
 
 func (t *turn) count(resp *Response) {

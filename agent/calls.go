@@ -18,14 +18,14 @@ const maxCalls = 64
 // Calls that only read run side by side; those that change something run one
 // after the other in the order in which the model made them, for "add A, add B"
 // and "complete it, then rename it" mean that order. Beside each other they
-// would not be faster: they meet in one actor.
-func (t *turn) call(made []Call) ([]CallOutput, error) {
+// would not be faster: they meet in one actor. They are recorded under ids.
+func (t *turn) call(made []Call, ids []string) ([]CallOutput, error) {
 	if len(made) > maxCalls {
 		return nil, chatkitd.Errorf(chatkitd.CodeUnavailable, "The model wanted to do more than %d things at once.", maxCalls)
 	}
 	calls := make([]chatkitd.ToolCall, len(made))
 	for i, c := range made {
-		calls[i] = chatkitd.ToolCall{ID: t.callID(c.ID), Name: c.Name, Arguments: arguments(c.Arguments)}
+		calls[i] = chatkitd.ToolCall{ID: ids[i], Name: c.Name, Arguments: arguments(c.Arguments)}
 	}
 	if err := t.sink.ToolsCalled(t.ctx, calls...); err != nil {
 		return nil, err

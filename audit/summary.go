@@ -115,6 +115,8 @@ func (a *Auditor) threadSummary(ev events.Thread, meta events.Metadata) string {
 			s += ", " + line(ev.Trigger)
 		}
 		return s
+	case events.ModelCalled:
+		return "model asked: " + modelCall(ev)
 	case events.ToolCalled:
 		return "calls " + call(ev.Name, ev.Arguments)
 	case events.ToolReturned:
@@ -234,12 +236,23 @@ func outcome(ev events.ToolReturned) string {
 }
 
 // completion says what an answer took.
-func completion(ev events.TurnCompleted) string {
-	s := line(ev.Model)
-	if ev.Usage.Input+ev.Usage.Output > 0 {
-		s += fmt.Sprintf(", %d+%d tokens", ev.Usage.Input, ev.Usage.Output)
+func completion(ev events.TurnCompleted) string { return took(ev.Model, ev.Usage, ev.DurationMS) }
+
+// modelCall says what a call of the model took, and what came of it.
+func modelCall(ev events.ModelCalled) string {
+	s := took(ev.Model, ev.Usage, ev.DurationMS)
+	if ev.Error != "" {
+		return s + ", failed: " + line(ev.Error)
 	}
-	return s + ", " + span(ev.DurationMS)
+	return s
+}
+
+func took(model string, u chatkitd.Usage, ms int64) string {
+	s := line(model)
+	if u.Input+u.Output > 0 {
+		s += fmt.Sprintf(", %d+%d tokens", u.Input, u.Output)
+	}
+	return s + ", " + span(ms)
 }
 
 // span writes milliseconds for eyes.

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 const progressEvery = 16_384
 
 // find returns the first event of the log that id names: as its own id or
-// position, or as that of its request, turn, call, item or task. There is no
+// position, or as that of its request, turn, call, answer of a model, item or task. There is no
 // index of these. Most ids tell when they were made, and what they name was
 // recorded soon after: the minute and then the hour around that time are looked
 // at first. What is not found there, because the id is of another kind or the log
@@ -97,8 +98,12 @@ func names(rec *events.Recorded, id string) bool {
 		return string(taskOf(ev)) == id
 	case events.TurnStarted:
 		return string(ev.TurnID) == id
+	case events.ModelCalled:
+		return ev.ResponseID == id
 	case events.ToolCalled:
 		return ev.CallID == id
+	case events.TurnCompleted: // of before each call was recorded
+		return slices.Contains(ev.ResponseIDs, id)
 	case events.ItemAdded:
 		return string(itemOf(ev)) == id
 	}

@@ -8,12 +8,24 @@ import (
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// ModelDetail is the detail of a model's node: what answered a turn.
+// ModelDetail is the detail of a model's node, which is one call of it: the N-th
+// of the turn. A log from before calls were recorded has one node for a turn,
+// without N: Answers is how often the model was asked then.
 type ModelDetail struct {
+	N         int            `json:"n,omitempty"`
 	Model     string         `json:"model"`
 	Usage     chatkitd.Usage `json:"usage"`
-	Answers   int            `json:"answers"` // how often the model was asked: once, and once more after each round of tools
+	Answers   int            `json:"answers,omitempty"` // once, and once more after each round of tools
 	Responses []string       `json:"response_ids,omitempty"`
+	Error     string         `json:"error,omitempty"`
+}
+
+// TurnDetail is the detail of a turn's node: what all of its calls took.
+type TurnDetail struct {
+	Trigger string         `json:"trigger"`
+	Model   string         `json:"model"`
+	Usage   chatkitd.Usage `json:"usage"`
+	Calls   int            `json:"model_calls"`
 }
 
 // ToolDetail is the detail of a tool's node. The return of a call is recorded
@@ -51,15 +63,17 @@ func (b *branch) node() chatkitd.TraceNode {
 // grower puts the events of a request into their places.
 type grower struct {
 	a                          *Auditor
-	root, message, turn, model *branch
+	root, message, turn, model *branch // model is the last call, or all of them
 	tools                      map[string]*branch
-	rounds                     int
-	calling                    bool // the last event of the turn was a call
+	askers                     map[string]*branch // by tool call: the call of the model that asked for it
+	calls                      int                // of the model that are recorded
+	rounds                     int                // of tool calls, which tell how often it was asked when that is not recorded
+	calling                    bool               // the last event of the turn was a tool call
 }
 
 func (r *request) tree() chatkitd.TraceNode {
 	first, last := timeOf(&r.all[0].rec), timeOf(&r.all[len(r.all)-1].rec)
-	g := &grower{a: r.a, tools: map[string]*branch{}, root: &branch{TraceNode: chatkitd.TraceNode{
+	g := &grower{a: r.a, tools: map[string]*branch{}, askers: map[string]*branch{}, root: &branch{TraceNode: chatkitd.TraceNode{
 		Kind: "request", ID: r.rootID(), Title: r.who(), Start: first, Duration: last.Sub(first).Milliseconds(),
 	}}}
 	g.message = g.root
@@ -86,6 +100,8 @@ func (g *grower) grow(h *happened) {
 		g.place().add(h.itself())
 	case events.TurnStarted:
 		g.started(h, ev)
+	case events.ModelCalled:
+		g.asked(h, ev)
 	case events.ToolCalled:
 		if !g.calling {
 			g.rounds++
@@ -136,10 +152,45 @@ func (g *grower) said(h *happened) {
 func (g *grower) started(h *happened, ev events.TurnStarted) {
 	n := h.itself()
 	n.Kind, n.ID, n.Title = "turn", string(ev.TurnID), "still running"
+	n.Detail = TurnDetail{Trigger: ev.Trigger, Model: ev.Model}
 	g.turn = g.message.add(n)
+	g.calls, g.rounds = 0, 0
 	g.model = g.turn.add(chatkitd.TraceNode{
 		Kind: "model", ID: ev.Model, Title: line(ev.Model), Start: n.Start, Detail: ModelDetail{Model: ev.Model},
 	})
+}
+
+// asked adds a call of the model. The first takes the place of the node that
+// stands for all of them.
+func (g *grower) asked(h *happened, ev events.ModelCalled) {
+	if g.turn == nil {
+		g.root.add(h.itself())
+		return
+	}
+	n := h.itself()
+	n.Kind, n.ID, n.Title = "model", ev.Model, modelCall(ev)
+	n.Start, n.Duration = ev.StartedAt, ev.DurationMS
+	d := ModelDetail{N: ev.N, Model: ev.Model, Usage: ev.Usage, Error: ev.Error}
+	if ev.ResponseID != "" {
+		n.ID, d.Responses = ev.ResponseID, []string{ev.ResponseID}
+	}
+	n.Detail = d
+	if g.calls++; g.calls == 1 && len(g.model.children) == 0 {
+		g.model.TraceNode = n
+	} else {
+		g.model = g.turn.add(n)
+	}
+	for _, id := range ev.CallIDs {
+		g.askers[id] = g.model
+	}
+	for _, tool := range g.tools {
+		// The model was given what they returned: they took no longer than that.
+		if d, ok := tool.Detail.(ToolDetail); ok && d.AtMost {
+			if most := ev.StartedAt.Sub(tool.Start).Milliseconds(); most >= 0 && most < tool.Duration {
+				tool.Duration = most
+			}
+		}
+	}
 }
 
 func (g *grower) called(h *happened, ev events.ToolCalled) {
@@ -147,7 +198,9 @@ func (g *grower) called(h *happened, ev events.ToolCalled) {
 	n.Kind, n.ID, n.Title = "tool", ev.CallID, call(ev.Name, ev.Arguments)
 	n.Detail = ToolDetail{Name: ev.Name, Arguments: ev.Arguments}
 	under := g.root
-	if g.model != nil {
+	if asker, ok := g.askers[ev.CallID]; ok {
+		under = asker
+	} else if g.model != nil {
 		under = g.model
 	}
 	g.tools[ev.CallID] = under.add(n)
@@ -187,6 +240,12 @@ func (g *grower) ended(h *happened) {
 	switch ev := h.ev.(type) {
 	case events.TurnCompleted:
 		g.turn.Duration, g.turn.Title = ev.DurationMS, "completed"
+		d := g.turn.Detail.(TurnDetail) // started made it
+		d.Model, d.Usage = ev.Model, ev.Usage
+		g.turn.Detail = d
+		if g.calls > 0 {
+			return
+		}
 		g.model.ID, g.model.Duration = ev.Model, ev.DurationMS
 		g.model.Title = completion(ev)
 		g.model.Detail = ModelDetail{Model: ev.Model, Usage: ev.Usage, Responses: ev.ResponseIDs}
@@ -201,9 +260,22 @@ func (g *grower) ended(h *happened) {
 
 // finish counts what is only known at the end.
 func (g *grower) finish() {
-	if g.model == nil {
+	if g.turn == nil {
 		return
 	}
+	turn := g.turn.Detail.(TurnDetail) // started made it
+	if turn.Calls = g.calls; g.calls == 0 {
+		turn.Calls = g.answers()
+	}
+	if turn.Usage == (chatkitd.Usage{}) { // it did not come to an end that has the sum
+		turn.Usage = g.used()
+	}
+	g.turn.Detail = turn
+}
+
+// answers counts how often the model was asked in a turn whose calls are not
+// recorded.
+func (g *grower) answers() int {
 	d := g.model.Detail.(ModelDetail) // started and ended made it
 	d.Answers = g.rounds + 1
 	if g.turn.Title != "completed" {
@@ -213,4 +285,18 @@ func (g *grower) finish() {
 	if d.Answers > 1 {
 		g.model.Title += fmt.Sprintf(", asked %d times", d.Answers)
 	}
+	return d.Answers
+}
+
+// used sums up what the calls of the turn took.
+func (g *grower) used() (sum chatkitd.Usage) {
+	for _, c := range g.turn.children {
+		if d, ok := c.Detail.(ModelDetail); ok {
+			sum.Input += d.Usage.Input
+			sum.Cached += d.Usage.Cached
+			sum.Output += d.Usage.Output
+			sum.Reasoning += d.Usage.Reasoning
+		}
+	}
+	return sum
 }

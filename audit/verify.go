@@ -159,6 +159,7 @@ type streamCheck struct {
 	next     uint64
 	commands int // with an idempotency key
 	turn     chatkitd.TurnID
+	asked    int             // how often the model was, in the open turn
 	calls    map[string]bool // of the open turn: whether it has returned
 	deleted  bool
 }

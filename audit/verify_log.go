@@ -74,7 +74,13 @@ func (v *verifier) turns(s *streamCheck, rec *events.Recorded, ev events.Thread)
 		if s.turn != "" {
 			v.find(CheckTurns, rec, "turn %s begins before %s has ended", ev.TurnID, s.turn)
 		}
-		s.turn, s.calls = ev.TurnID, nil
+		s.turn, s.calls, s.asked = ev.TurnID, nil, 0
+	case events.ModelCalled:
+		v.within(s, rec, ev.TurnID)
+		if s.asked++; ev.N != s.asked {
+			v.find(CheckTurns, rec, "the model's call number %d comes where %d is next", ev.N, s.asked)
+			s.asked = ev.N
+		}
 	case events.ToolCalled:
 		v.within(s, rec, ev.TurnID)
 		if _, ok := s.calls[ev.CallID]; ok {

@@ -133,7 +133,7 @@ func (m *modelChecks) foldThread(rec *events.Recorded, ev events.Thread) error {
 	}
 	switch ev := ev.(type) {
 	case events.ItemAdded, events.ItemReplaced, events.ItemRemoved, events.ToolCalled, events.ToolReturned, events.FeedbackGiven,
-		events.TurnCancelRequested:
+		events.TurnCancelRequested, events.ModelCalled:
 		return nil
 	case events.ThreadCreated:
 		*t = threadModel{num: rec.Position.Commit}
@@ -173,8 +173,8 @@ func (m *modelChecks) foldItem(rec *events.Recorded, ev events.Thread) error {
 	case events.ItemReplaced:
 		data, err = t.digest(rec, ev.Item)
 	case events.ItemRemoved, events.ThreadDeleted:
-	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.TurnStarted, events.TurnCancelRequested, events.ToolCalled,
-		events.ToolReturned, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
+	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.TurnStarted, events.TurnCancelRequested, events.ModelCalled,
+		events.ToolCalled, events.ToolReturned, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		return nil
 	}
 	if err != nil {

@@ -33,6 +33,7 @@ var coders = map[string]coder{
 	"item.removed.v1":          of[ItemRemoved](),
 	"feedback.given.v1":        of[FeedbackGiven](),
 	"turn.started.v1":          of[TurnStarted](),
+	"model.called.v1":          of[ModelCalled](),
 	"tool.called.v1":           of[ToolCalled](),
 	"tool.returned.v1":         of[ToolReturned](),
 	"turn.completed.v1":        of[TurnCompleted](),

@@ -45,8 +45,12 @@ var samples = map[string]events.Event{
 	"item.removed.v1":          events.ItemRemoved{ItemID: "msg_1", Reason: "retried"},
 	"feedback.given.v1":        events.FeedbackGiven{ItemIDs: []chatkitd.ItemID{"msg_1", "msg_2"}, Kind: "positive"},
 	"turn.started.v1":          events.TurnStarted{TurnID: "trn_1", Trigger: events.TriggerMessage, Model: "gpt", Instance: "host-1", Timezone: "Europe/Zurich"},
-	"tool.called.v1":           events.ToolCalled{TurnID: "trn_1", CallID: "call_1", Name: "add_task", Arguments: json.RawMessage(`{"title":"Buy milk"}`)},
-	"tool.returned.v1":         events.ToolReturned{TurnID: "trn_1", CallID: "call_1", Output: json.RawMessage(`{"success":true}`), Error: "late"},
+	"model.called.v1": events.ModelCalled{
+		TurnID: "trn_1", N: 2, Model: "gpt", ResponseID: "resp_1", Usage: chatkitd.Usage{Input: 100, Cached: 20, Output: 30, Reasoning: 10},
+		StartedAt: time.Date(2026, 3, 1, 12, 30, 0, 5000, time.UTC), DurationMS: 1234, CallIDs: []string{"call_1", "call_2"}, Error: "the model failed",
+	},
+	"tool.called.v1":   events.ToolCalled{TurnID: "trn_1", CallID: "call_1", Name: "add_task", Arguments: json.RawMessage(`{"title":"Buy milk"}`)},
+	"tool.returned.v1": events.ToolReturned{TurnID: "trn_1", CallID: "call_1", Output: json.RawMessage(`{"success":true}`), Error: "late"},
 	"turn.completed.v1": events.TurnCompleted{
 		TurnID: "trn_1", Usage: chatkitd.Usage{Input: 100, Cached: 20, Output: 30, Reasoning: 10}, Model: "gpt", DurationMS: 1234, ResponseIDs: []string{"resp_1"},
 	},

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 )
@@ -23,6 +24,20 @@ type TurnStarted struct {
 	Model    string          `json:"model"`
 	Instance string          `json:"instance,omitempty"`
 	Timezone string          `json:"timezone,omitempty"`
+}
+
+// ModelCalled says that the model was asked once and what it took. It is recorded
+// when the answer is over, with what came of it: tool calls or the turn's end.
+type ModelCalled struct {
+	TurnID     chatkitd.TurnID `json:"turn_id"`
+	N          int             `json:"n"` // which call of the turn, from 1
+	Model      string          `json:"model"`
+	ResponseID string          `json:"response_id,omitempty"`
+	Usage      chatkitd.Usage  `json:"usage"`
+	StartedAt  time.Time       `json:"started_at"`
+	DurationMS int64           `json:"duration_ms"`
+	CallIDs    []string        `json:"call_ids,omitempty"` // of the tool calls that it asked for
+	Error      string          `json:"error,omitempty"`    // why there is no whole answer
 }
 
 // ToolCalled says that the model called a tool. It is durable before the tool
@@ -70,6 +85,7 @@ type TurnInterrupted struct {
 }
 
 func (TurnStarted) event()     {}
+func (ModelCalled) event()     {}
 func (ToolCalled) event()      {}
 func (ToolReturned) event()    {}
 func (TurnCompleted) event()   {}
@@ -78,6 +94,7 @@ func (TurnCancelled) event()   {}
 func (TurnInterrupted) event() {}
 
 func (TurnStarted) thread()     {}
+func (ModelCalled) thread()     {}
 func (ToolCalled) thread()      {}
 func (ToolReturned) thread()    {}
 func (TurnCompleted) thread()   {}

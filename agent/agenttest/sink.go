@@ -18,6 +18,7 @@ import (
 type Sink struct {
 	mu       sync.Mutex
 	Events   []chatkit.Event
+	Asked    []chatkitd.ModelCall
 	Calls    []chatkitd.ToolCall
 	Outputs  []chatkitd.ToolOutput
 	Log      []string // the order of all that came, in short words
@@ -126,6 +127,16 @@ func (s *Sink) Commit(ctx context.Context, evs ...chatkit.Event) error {
 		s.Events = append(s.Events, ev)
 	}
 	return nil
+}
+
+// ModelCalled implements [chatkitd.TurnSink].
+func (s *Sink) ModelCalled(call chatkitd.ModelCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if call.N != len(s.Asked)+1 {
+		s.fault("the model's call number %d comes after %d", call.N, len(s.Asked))
+	}
+	s.Asked = append(s.Asked, call)
 }
 
 // ToolsCalled implements [chatkitd.TurnSink].

@@ -12,16 +12,17 @@ import (
 )
 
 type traceCmd struct {
-	ID   string `arg:"" name:"id" help:"An event (its id or position), request, turn, tool call, item or task."`
+	ID   string `arg:"" name:"id" help:"An event (its id or position), request, turn, tool call, answer of a model, item or task."`
 	JSON bool   `help:"Print JSON for machines."`
 	UTC  bool   `name:"utc" help:"Show times in UTC. Else in the zone of this machine."`
 }
 
 // Help has examples.
 func (traceCmd) Help() string {
-	return `The causal tree: the request, the message, the turn, the model with its tokens,
-the tool calls with arguments and outputs, and what they did to the tasks. Works
-beside a running server and without one.
+	return `The causal tree: the request, the message, the turn, each call of the model with
+its tokens and its time, the tool calls that it asked for with arguments and
+outputs, and what they did to the tasks. Works beside a running server and without
+one.
 
 An id tells when it was made, so that it is found at once; one that does not, such
 as the id of an event, takes one pass over the log.
@@ -137,7 +138,7 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 	if n.Kind == "event" && len(n.Events) > 0 {
 		add("%s in %s", printable(n.Events[0].Type), printable(n.Events[0].Stream))
 	}
-	if !n.Start.IsZero() && n.Kind != "model" {
+	if d, ok := n.Detail.(audit.ModelDetail); !n.Start.IsZero() && (!ok || d.N > 0) {
 		add("%s", n.Start.In(t.zone).Format("2006-01-02 15:04:05.000"))
 	}
 	switch d := n.Detail.(type) {
@@ -146,6 +147,14 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 			add("at most %s", milliseconds(n.Duration))
 		} else {
 			add("%s", milliseconds(n.Duration))
+		}
+	case audit.TurnDetail:
+		add("%s", milliseconds(n.Duration))
+		if d.Calls > 1 {
+			add("%d calls of the model", d.Calls)
+		}
+		if d.Usage.Input+d.Usage.Output > 0 {
+			add("%d+%d tokens", d.Usage.Input, d.Usage.Output)
 		}
 	case audit.ModelDetail:
 		add("tokens: %d in (%d cached), %d out (%d for reasoning)", d.Usage.Input, d.Usage.Cached, d.Usage.Output, d.Usage.Reasoning)
