@@ -68,6 +68,9 @@ func parse(text string) (settings, error) {
 		return s, errors.New("the connection string of EventStoreDB begins with esdb:// or esdb+discover://")
 	}
 	rest, query, _ := strings.Cut(rest, "?")
+	if strings.Contains(query, "@") {
+		return s, fmt.Errorf("the connection string of EventStoreDB: %w", errCredentials) // what was taken for keys is the end of a password
+	}
 	if err := s.parseQuery(query); err != nil {
 		return s, fmt.Errorf("the connection string of EventStoreDB: %w", err)
 	}
@@ -85,7 +88,7 @@ func (s *settings) parseAuthority(authority string) error {
 		s.user, errUser = url.PathUnescape(user)
 		s.password, errPassword = url.PathUnescape(password)
 		if s.user == "" || errUser != nil || errPassword != nil {
-			return errors.New("the part before @ is user:password, with other characters than letters and digits percent-encoded")
+			return errCredentials
 		}
 		authority = authority[i+1:]
 	}
@@ -99,24 +102,27 @@ func (s *settings) parseAuthority(authority string) error {
 	return nil
 }
 
-// address adds the default port.
+var errCredentials = errors.New("the part before @ is user:password, with other characters than letters and digits percent-encoded")
+
+// address adds the default port. Its errors do not repeat what was given: where a
+// host should be, a password may be that lacks its @.
 func address(host string) (string, error) {
 	if !strings.Contains(host, ":") || strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host += ":" + defaultPort
 	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil || name == "" || strings.ContainsAny(name, "/@ ") {
-		return "", fmt.Errorf("%q is not host or host:port", host)
+		return "", errors.New("behind the scheme, or behind @, come hosts as host or host:port, with a comma between them")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", fmt.Errorf("%q is not a port", port)
+		return "", errors.New("the port of a host is not a number from 1 to 65535")
 	}
 	return net.JoinHostPort(name, port), nil
 }
 
 func (s *settings) parseQuery(query string) error {
 	values, err := url.ParseQuery(query)
-	if err != nil {
+	if err != nil || query != "" && !strings.Contains(query, "=") {
 		return errors.New("the part after ? is not key=value&key=value")
 	}
 	var errs []error

@@ -80,6 +80,8 @@ func TestParseRefuses(t *testing.T) {
 func TestPasswordStaysSecret(t *testing.T) {
 	for _, text := range []string{
 		"esdb://admin:hunter2@localhost?tls=false", "esdb://admin:hunter2@local host", "esdb://admin:hunter2@a?x=y", "admin:hunter2@a",
+		"esdb://admin:hunter2", "esdb://admin:hunter2:2113", "esdb://admin:a?hunter2@a:2113", "esdb://admin:a?hunter2=1@a", "esdb://admin:a?hunter2",
+		"esdb://admin:a/hunter2@a?b", "esdb://admin:%hunter2@a", "esdb://hunter2/a",
 	} {
 		if _, err := New(Options{URL: text}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", text, err)

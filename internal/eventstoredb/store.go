@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,6 +105,10 @@ func New(o Options) (*Store, error) {
 	s.life, s.kill = context.WithCancel(context.Background())
 	return s, nil
 }
+
+// Servers returns the hosts of the connection string, for people: without user and
+// password.
+func (s *Store) Servers() string { return strings.Join(s.set.seeds, ",") }
 
 // Head implements [events.Store].
 func (s *Store) Head(ctx context.Context) (chatkitd.Position, error) {

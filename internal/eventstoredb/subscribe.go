@@ -22,8 +22,9 @@ const (
 	// more: handing them over one by one would take more time than receiving them.
 	fewEvents = 100
 	gather    = 2 * time.Millisecond
-	// maxResubscribe is the longest pause between two subscriptions.
-	maxResubscribe = 5 * time.Second
+	// maxResubscribe is about the longest pause between two subscriptions. A process
+	// has a few, so a server that comes back is not run over.
+	maxResubscribe = time.Second
 	// The pauses between two looks at the head, see [subscription.advance].
 	minLook = 200 * time.Millisecond
 	maxLook = 30 * time.Second
