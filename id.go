@@ -31,6 +31,7 @@ const (
 	PrefixToolUse = "tc_"
 	PrefixFlow    = "wf_"
 	PrefixHidden  = "shcx_"
+	PrefixCutOff  = "cut_" // an item behind a message that was cut off
 	PrefixTurn    = "trn_"
 	PrefixRequest = "req_"
 )

@@ -267,7 +267,10 @@ func TestCancelKeepsWhatWasSaid(t *testing.T) {
 		}
 	}
 	types, all := collect(t, st)
-	same(t, "end of the stream", types[len(types)-2:], "thread.item.removed", "thread.item.done assistant_message")
+	same(t, "end of the stream", types[len(types)-3:], "thread.item.removed", "thread.item.done assistant_message", "thread.item.done task")
+	if mark := all[strings.LastIndex(all, "thread.item.done"):]; !strings.Contains(mark, `"id":"cut_`) || !strings.Contains(mark, `"title":"Stopped"`) {
+		t.Errorf("the answer is not marked as cut off: %s", mark)
+	}
 	if !strings.Contains(all, `"text":"half an ans"`) || !strings.Contains(all, `"item_id":"msg_empty"}`) {
 		t.Errorf("the stream is\n%s", all)
 	}
@@ -275,7 +278,7 @@ func TestCancelKeepsWhatWasSaid(t *testing.T) {
 		t.Errorf("a hidden item was sent:\n%s", all)
 	}
 	same(t, "log", stored(t, store, events.ThreadStream(id)),
-		"thread.created", "item.added", "turn.started", "item.added", "item.added", "turn.cancelled")
+		"thread.created", "item.added", "turn.started", "item.added", "item.added", "item.added", "turn.cancelled")
 	if again, err := s.AttachTurn(t.Context(), "alice", id); err != nil || again != nil {
 		t.Errorf("AttachTurn after the end = %v, %v, want nothing", again, err)
 	}
@@ -343,7 +346,10 @@ func TestFailures(t *testing.T) {
 				t.Error("the cause was sent to the client")
 			}
 			got := stored(t, store, events.ThreadStream(id))
-			same(t, "end of the log", got[len(got)-2:], "item.added", "turn.failed") // what was said is kept
+			same(t, "end of the log", got[len(got)-3:], "item.added", "item.added", "turn.failed") // what was said is kept, and marked
+			if mark := all[strings.LastIndex(all, "thread.item.done"):]; !strings.Contains(mark, `"id":"cut_`) || !strings.Contains(mark, `"title":"Not finished"`) || !strings.Contains(mark, tt.want) {
+				t.Errorf("the answer is not marked as cut off: %s", mark)
+			}
 			if _, err := s.DoThread(t.Context(), by("alice"), chatkitd.RenameThread{Thread: id, Title: "x"}); err != nil {
 				t.Errorf("the thread is stuck: %v", err)
 			}

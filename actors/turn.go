@@ -129,6 +129,14 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 	if err != nil {
 		return nil, err
 	}
+	if (o.kind == turnFailed || o.kind == turnCancelled) && s.cutOff() {
+		mark, err := cutOffMark(t.thread, o, now)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, events.ItemAdded{Item: mark})
+		evs = append(evs, visible{item: mark})
+	}
 	switch o.kind {
 	case turnCompleted:
 		facts = append(facts, events.TurnCompleted{
