@@ -21,10 +21,6 @@ type fact[E events.Event] struct {
 	Position chatkitd.Position
 }
 
-// maxDecides bounds how often a command is decided anew because another process
-// was faster. Each time somebody made progress.
-const maxDecides = 8
-
 // appendTimeout bounds one append. It is not the caller's context: a caller that
 // goes away must not cut between an append and the fold of it.
 const appendTimeout = 10 * time.Second
@@ -36,8 +32,12 @@ type journal[E events.Event] struct {
 	stream   string
 	onAppend func(chatkitd.UserID, chatkitd.Position)
 	saver    *saver // nil: no snapshots
+	shared   bool   // other processes append to the stream
+	metrics  *metrics
 
 	loaded   bool
+	behind   bool // another process has appended: the state is true, but not the latest
+	fresh    bool // the state was the latest at some moment since the message came
 	exists   bool
 	revision uint64
 	position chatkitd.Position
@@ -50,8 +50,16 @@ func (j *journal[E]) expected() events.Revision {
 	return events.NoStream
 }
 
-// load folds the stream from its beginning, unless that is done.
+// load folds the stream from its beginning, or what is new in it when another
+// process was faster, unless that is done.
 func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E])) error {
+	if j.loaded && j.behind {
+		if grew, err := j.catchUp(ctx, fold); err != nil {
+			return err
+		} else if !grew {
+			j.loaded = false // something is amiss: begin anew
+		}
+	}
 	if j.loaded {
 		return nil
 	}
@@ -77,7 +85,7 @@ func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E]))
 		fold(f)
 		j.exists, j.revision, j.position, last = true, rec.Revision, rec.Position, rec.ID
 	}
-	j.loaded = true
+	j.loaded, j.behind, j.fresh = true, false, true
 	if last != uuid.Nil {
 		j.saver.consider(j.stream, j.revision, j.position, last)
 	}
@@ -110,7 +118,7 @@ func decodeFact[E events.Event](rec events.Recorded) (fact[E], error) {
 }
 
 // append makes evs durable and folds them. After any error the journal must load
-// again: what is stored is not known any more.
+// again: either another process was faster, or what is stored is not known any more.
 func (j *journal[E]) append(ctx context.Context, meta events.Metadata, key string, fold func(fact[E]), evs ...E) error {
 	plain := make([]events.Event, len(evs))
 	for i, ev := range evs {
@@ -124,14 +132,18 @@ func (j *journal[E]) append(ctx context.Context, meta events.Metadata, key strin
 	defer cancel()
 	at, err := j.store.Append(ctx, j.stream, j.expected(), recs...)
 	if err != nil {
-		j.loaded = false
+		if j.behind = errors.Is(err, events.ErrWrongRevision); j.behind {
+			j.metrics.conflict()
+		} else {
+			j.loaded = false
+		}
 		return fmt.Errorf("append to %s: %w", j.stream, err)
 	}
 	first := at.Revision + 1 - uint64(len(evs))
 	for i, ev := range evs {
 		fold(fact[E]{ev, recs[i].ID, meta, first + uint64(i), at.Position})
 	}
-	j.exists, j.revision, j.position = true, at.Revision, at.Position
+	j.exists, j.revision, j.position, j.fresh = true, at.Revision, at.Position, true
 	j.onAppend(meta.User, at.Position)
 	j.saver.consider(j.stream, j.revision, j.position, recs[len(recs)-1].ID)
 	return nil

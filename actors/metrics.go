@@ -14,6 +14,12 @@ import (
 type metrics struct {
 	commands *prometheus.CounterVec
 	turns    *prometheus.HistogramVec
+
+	conflicts prometheus.Counter
+	catchUps  *prometheus.CounterVec
+	takeovers prometheus.Counter
+	voids     prometheus.Counter
+	says      *prometheus.CounterVec
 }
 
 func newMetrics(s *System, reg prometheus.Registerer) (*metrics, error) {
@@ -26,6 +32,27 @@ func newMetrics(s *System, reg prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 15, 60, 300},
 		}, []string{"outcome"}),
 	}
+	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chatkitd_actors_conflicts_total", Help: "Appends that another process was faster than; they are decided again.",
+	})
+	m.catchUps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chatkitd_actors_catch_ups_total", Help: "Looks for what other processes appended to an actor's stream, by whether there was anything.",
+	}, []string{"found"})
+	m.takeovers = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chatkitd_actors_takeovers_total", Help: "Turns of other processes that were closed because nothing was heard of them.",
+	})
+	m.voids = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chatkitd_actors_voids_total", Help: "Tool calls that were made impossible because their turn ended without an answer of them.",
+	})
+	m.says = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chatkitd_actors_node_events_total", Help: "Events that this process appended about itself, by outcome.",
+	}, []string{"outcome"})
+	for _, found := range []string{"yes", "no"} {
+		m.catchUps.WithLabelValues(found)
+	}
+	for _, outcome := range []string{"ok", "failed"} {
+		m.says.WithLabelValues(outcome)
+	}
 	for _, o := range []outcomeKind{turnCompleted, turnFailed, turnCancelled, turnInterrupted} {
 		m.turns.WithLabelValues(string(o))
 	}
@@ -35,6 +62,15 @@ func newMetrics(s *System, reg prometheus.Registerer) (*metrics, error) {
 	cs := []prometheus.Collector{m.commands, m.turns, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "chatkitd_actors_turns", Help: "Turns that run now.",
 	}, func() float64 { return float64(s.Turns()) })}
+	if s.opts.Shared {
+		cs = append(cs, m.conflicts, m.catchUps, m.takeovers, m.voids, m.says,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "chatkitd_actors_turns_elsewhere", Help: "Open turns of other processes that this one knows of.",
+			}, func() float64 { open, _ := s.peers.count(); return float64(open) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "chatkitd_actors_turns_watched", Help: "Turns of other processes that are followed for readers here.",
+			}, func() float64 { _, watched := s.peers.count(); return float64(watched) }))
+	}
 	for kind, h := range map[string]*Host{"user": s.users, "thread": s.threads} {
 		labels := prometheus.Labels{"kind": kind}
 		cs = append(
@@ -62,6 +98,36 @@ func (m *metrics) command(name string, err error) {
 		code = string(chatkitd.CodeOf(publicError(err)))
 	}
 	m.commands.WithLabelValues(name, code).Inc()
+}
+
+func (m *metrics) conflict() {
+	if m != nil {
+		m.conflicts.Inc()
+	}
+}
+
+func (m *metrics) caughtUp(found bool) {
+	if m == nil {
+		return
+	}
+	label := "no"
+	if found {
+		label = "yes"
+	}
+	m.catchUps.WithLabelValues(label).Inc()
+}
+
+func (m *metrics) takeover() { m.takeovers.Inc() }
+
+func (m *metrics) void() { m.voids.Inc() }
+
+// said counts an event of the node's own stream.
+func (m *metrics) said(err error) {
+	label := "ok"
+	if err != nil {
+		label = "failed"
+	}
+	m.says.WithLabelValues(label).Inc()
 }
 
 func (m *metrics) turn(outcome string, d time.Duration) {

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 )
@@ -50,7 +51,7 @@ func (s *System) newTurn(o startOrder, id chatkitd.ThreadID) *turn {
 	ctx, cancel := context.WithCancelCause(s.base)
 	t := &turn{
 		sys: s, id: o.turn, thread: id, user: o.meta.User, request: o.meta.Request, trace: o.meta.TraceParent,
-		started: o.now, stream: &turnStream{turn: o.turn}, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+		started: o.now, began: time.Now(), stream: &turnStream{turn: o.turn}, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 	}
 	o.place.take() // release gives it back
 	s.mu.Lock()

@@ -21,7 +21,7 @@ const snapshotEvery = 500
 
 // foldVersion is part of every schema. Whoever changes what a fold makes of an
 // event raises it, so that states of the old fold are not taken for new ones.
-const foldVersion = 1
+const foldVersion = 2
 
 // schemaOf names the shape of a snapshot's data: it changes with the fields of T,
 // with the set of events, and with foldVersion.
@@ -111,6 +111,12 @@ func (s *saver) consider(stream string, revision uint64, pos chatkitd.Position, 
 type userSnapshot struct {
 	Tasks []chatkitd.Task `json:"tasks"`
 	Keys  []keySnapshot   `json:"keys"`
+	Voids []voidSnapshot  `json:"voids,omitempty"`
+}
+
+type voidSnapshot struct {
+	Key string `json:"key"`
+	At  int64  `json:"at"` // Unix time in nanoseconds
 }
 
 type keySnapshot struct {
@@ -132,6 +138,7 @@ type threadSnapshot struct {
 	Reason    string            `json:"reason"`
 	Deleted   bool              `json:"deleted"`
 	Ended     chatkitd.TurnID   `json:"ended"`
+	Seen      []uuid.UUID       `json:"seen,omitempty"` // the events of the ended turn
 	Kinds     []string          `json:"kinds"`
 	// Refs is every item, oldest first: a letter for its kind ("a" is the first of
 	// Kinds) and its id, joined by "|". One string is read much faster than as

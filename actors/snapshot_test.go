@@ -183,6 +183,7 @@ func TestUserSnapshot(t *testing.T) {
 	}
 	s.fold(fact[events.User]{Event: events.TaskCompleted{TaskID: "tsk_1"}, Revision: 50, Meta: events.Metadata{RecordedAt: noon}})
 	s.fold(fact[events.User]{Event: events.TaskDeleted{TaskID: "tsk_2"}, Revision: 51, Meta: events.Metadata{RecordedAt: noon}})
+	s.fold(fact[events.User]{Event: events.EffectVoided{Key: "call:trn_1:tc_1"}, Revision: 52, Meta: events.Metadata{RecordedAt: noon}})
 	data, err := s.snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func TestUserSnapshot(t *testing.T) {
 	if err := back.restore(data); err != nil {
 		t.Fatal(err)
 	}
-	opts := cmp.AllowUnexported(userState{}, keyring[chatkitd.TaskResult]{}, keyUse[chatkitd.TaskResult]{})
+	opts := cmp.AllowUnexported(userState{}, keyring[chatkitd.TaskResult]{}, keyUse[chatkitd.TaskResult]{}, keyring[struct{}]{}, keyUse[struct{}]{})
 	if diff := cmp.Diff(s, back, opts); diff != "" {
 		t.Errorf("state (-want +got):\n%s", diff)
 	}

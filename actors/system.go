@@ -25,6 +25,10 @@ type Options struct {
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 	Instance string // names this process in turn.started; default a new id
+	// Shared says that other processes append to the same log. Then Run must run,
+	// and Instance must stay the same over restarts, or turns that a crash cut off
+	// are closed only after Lease.
+	Shared bool
 	// Snapshots keeps states of long streams, so that loading them is quick; nil
 	// keeps none.
 	Snapshots events.Snapshots
@@ -40,6 +44,9 @@ type Options struct {
 	MaxActors      int           // live actors of each kind; default 100,000
 	MailboxDepth   int           // messages that wait for one actor; default 64
 	IdleFor        time.Duration // passivate after; default 2 m
+	RenewEvery     time.Duration // shared: how often a process with long turns says that it is there; default 5 s
+	Lease          time.Duration // shared: the silence after which another process is taken for dead; default 20 s
+	MaxWatched     int           // shared: turns of other processes that are followed at once; default 256
 }
 
 func (o *Options) defaults() {
@@ -64,6 +71,15 @@ func (o *Options) defaults() {
 	if o.HistoryItems == 0 {
 		o.HistoryItems = 30
 	}
+	if o.RenewEvery == 0 {
+		o.RenewEvery = 5 * time.Second
+	}
+	if o.Lease == 0 {
+		o.Lease = 20 * time.Second
+	}
+	if o.MaxWatched == 0 {
+		o.MaxWatched = 256
+	}
 }
 
 // System is the running actors and turns. It implements [chatkitd.Tasks] and
@@ -85,6 +101,9 @@ type System struct {
 	mu     sync.Mutex
 	turns  map[chatkitd.TurnID]*turn
 	closed bool
+
+	node  *node // nil unless other processes append to the same log
+	peers *peers
 }
 
 var (
@@ -98,6 +117,10 @@ func New(o Options) (*System, error) {
 	s := &System{opts: o, places: make(chan struct{}, o.MaxTurns), turns: make(map[chatkitd.TurnID]*turn)}
 	s.base, s.stopAll = context.WithCancelCause(context.Background())
 	s.hard, s.stopHard = context.WithCancel(context.Background())
+	s.peers = newPeers()
+	if o.Shared {
+		s.node = newNode(s)
+	}
 	bounds := HostOptions{Log: o.Log, MaxLive: o.MaxActors, Depth: o.MailboxDepth, IdleFor: o.IdleFor}
 	var err error
 	if s.users, err = NewHost("user", s.newUser, bounds); err != nil {
@@ -116,6 +139,7 @@ func New(o Options) (*System, error) {
 func (s *System) newUser(id string) Entity {
 	user := &user{now: s.now}
 	user.journal = journal[events.User]{
+		shared: s.opts.Shared, metrics: s.metrics,
 		store: s.opts.Store, stream: events.UserStream(chatkitd.UserID(id)), onAppend: s.opts.OnAppend,
 		saver: s.newSaver(userSchema, user.state.snapshot, user.state.restore),
 	}
@@ -126,6 +150,7 @@ func (s *System) newThread(id string) Entity {
 	thread := &thread{id: chatkitd.ThreadID(id), sys: s}
 	thread.state.window = s.opts.HistoryItems
 	thread.journal = journal[events.Thread]{
+		shared: s.opts.Shared, metrics: s.metrics,
 		store: s.opts.Store, stream: events.ThreadStream(thread.id), onAppend: s.opts.OnAppend,
 		saver: s.newSaver(fmt.Sprintf("%s-%d", threadSchema, s.opts.HistoryItems), thread.state.snapshot, thread.state.restore),
 	}
@@ -213,27 +238,29 @@ func (s *System) DoThread(ctx context.Context, m chatkitd.Meta, cmd chatkitd.Thr
 func (s *System) doThread(ctx context.Context, m chatkitd.Meta, cmd chatkitd.ThreadCommand) (chatkitd.Receipt, error) {
 	switch cmd.(type) {
 	case chatkitd.CancelTurn, chatkitd.DeleteThread:
-		if err := s.cancelTurn(ctx, m.User, cmd.Target()); err != nil {
+		if err := s.cancelTurn(ctx, m, cmd.Target()); err != nil {
 			return chatkitd.Receipt{}, err
 		}
 	case chatkitd.RenameThread, chatkitd.GiveFeedback:
 	}
-	o := threadOrder{meta: m, cmd: cmd, key: m.Key, now: s.now()}
-	if o.key == "" {
-		o.key = chatkitd.NewID(chatkitd.PrefixRequest)
-	}
+	o := threadOrder{meta: m, cmd: cmd, id: chatkitd.NewID(chatkitd.PrefixRequest), now: s.now()}
 	return ask[chatkitd.Receipt](ctx, s.threads, string(cmd.Target()), o)
 }
 
 // cancelTurn cancels what runs in a thread and waits for its end.
-func (s *System) cancelTurn(ctx context.Context, user chatkitd.UserID, id chatkitd.ThreadID) error {
-	t, err := ask[*turn](ctx, s.threads, string(id), attach{user})
-	if err != nil || t == nil {
+func (s *System) cancelTurn(ctx context.Context, m chatkitd.Meta, id chatkitd.ThreadID) error {
+	r, err := ask[runs](ctx, s.threads, string(id), cancelOrder{meta: m, now: s.now()})
+	switch {
+	case err != nil:
 		return err
+	case r.elsewhere != nil:
+		return s.peers.await(ctx, r.elsewhere.turn)
+	case r.here == nil:
+		return nil
 	}
-	t.cancel(errCancelled)
+	r.here.cancel(errCancelled)
 	select {
-	case <-t.done:
+	case <-r.here.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -247,11 +274,16 @@ func (s *System) AttachTurn(ctx context.Context, user chatkitd.UserID, id chatki
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CommandTimeout)
 	defer cancel()
-	t, err := ask[*turn](ctx, s.threads, string(id), attach{user})
-	if err != nil || t == nil {
+	r, err := ask[runs](ctx, s.threads, string(id), attach{user})
+	switch {
+	case err != nil:
 		return nil, publicError(err)
+	case r.here != nil:
+		return r.here.stream, nil
+	case r.elsewhere != nil:
+		return s.watchTurn(r.elsewhere)
 	}
-	return t.stream, nil
+	return nil, nil
 }
 
 // StartTurn implements [chatkitd.Threads].
@@ -321,7 +353,7 @@ func (s *System) turnOrder(m chatkitd.Meta, cmd chatkitd.TurnCommand) (turnOrder
 
 // Recover closes the turns that a crash cut off in these threads. It returns how
 // many threads could not be reached; their turns are closed when they are next
-// loaded.
+// loaded. Turns of other processes that are heard of go on, and are watched.
 func (s *System) Recover(ctx context.Context, ids []chatkitd.ThreadID) (failed int) {
 	for _, id := range ids {
 		ctx, cancel := context.WithTimeout(ctx, s.opts.CommandTimeout)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,6 +21,7 @@ type thread struct {
 	sys     *System
 	journal journal[events.Thread]
 	state   threadState
+	unsure  bool // an open turn is watched that may have ended before the watch began
 }
 
 var _ Entity = (*thread)(nil)
@@ -28,11 +30,11 @@ var _ Entity = (*thread)(nil)
 type threadOrder struct {
 	meta chatkitd.Meta
 	cmd  chatkitd.ThreadCommand
-	key  string
+	id   string // of this attempt; the ids of its events are made of it
 	now  time.Time
 }
 
-// attach asks for the turn that runs. The answer is a *turn, nil for none.
+// attach asks for the turn that runs. The answer is a runs.
 type attach struct{ user chatkitd.UserID }
 
 // recover asks a thread to close a turn that a crash cut off.
@@ -81,15 +83,25 @@ func (t *thread) Handle(ctx context.Context, msg any) (any, error) {
 			t.journal.begin()
 		}
 	}
+	t.journal.fresh = false
 	for try := 1; ; try++ {
 		if err := t.load(ctx); err != nil {
 			return nil, err
 		}
+		t.obeyCancel()
 		val, err := t.handle(ctx, msg)
-		if errors.Is(err, events.ErrWrongRevision) && try < maxDecides {
+		if again(ctx, err, try) {
 			continue // another process was faster: load what it did and decide again
 		}
-		return val, err
+		if r, ok := val.(runs); !t.unsure && (ok && r.here != nil || certain(err)) {
+			return val, err
+		}
+		t.unsure = false
+		if grew, cerr := t.journal.confirm(ctx, t.fold); cerr != nil {
+			return nil, cerr
+		} else if !grew {
+			return val, err
+		}
 	}
 }
 
@@ -108,10 +120,9 @@ func (t *thread) handle(ctx context.Context, msg any) (any, error) {
 		if err := t.state.checkOwner(msg.user); err != nil {
 			return nil, err
 		}
-		if t.state.turn == nil {
-			return (*turn)(nil), nil
-		}
-		return t.sys.running(t.state.turn.id), nil
+		return t.runs(), nil
+	case cancelOrder:
+		return t.cancel(ctx, msg)
 	case recoverTurn:
 		return struct{}{}, nil // closeCutOff has done it
 	}
@@ -119,7 +130,15 @@ func (t *thread) handle(ctx context.Context, msg any) (any, error) {
 }
 
 func (t *thread) load(ctx context.Context) error {
-	return t.journal.load(ctx, func() { t.state = threadState{window: t.sys.opts.HistoryItems} }, t.state.fold)
+	return t.journal.load(ctx, func() { t.state = threadState{window: t.sys.opts.HistoryItems} }, t.fold)
+}
+
+func (t *thread) fold(f fact[events.Thread]) {
+	open := t.state.turn
+	t.state.fold(f)
+	if t.sys.node != nil && open != nil && t.state.turn != open {
+		t.sys.peers.over(open.id)
+	}
 }
 
 // history returns what a model is to see. After a retry of a message far back
@@ -142,7 +161,7 @@ func (t *thread) history(ctx context.Context) ([]chatkitd.Entry, chatkit.Inferen
 // away. Tool calls without an answer get the one their effect tells.
 func (t *thread) closeCutOff(ctx context.Context) error {
 	open := t.state.turn
-	if open == nil || t.sys.running(open.id) != nil {
+	if open == nil || t.sys.running(open.id) != nil || t.runsElsewhere() {
 		return nil
 	}
 	facts, err := t.settleCalls(ctx, nil)
@@ -151,10 +170,17 @@ func (t *thread) closeCutOff(ctx context.Context) error {
 	}
 	facts = append(facts, events.TurnInterrupted{TurnID: open.id, Reason: "the server went away while it answered"})
 	meta := events.Metadata{Correlation: open.request, Causation: string(open.id), User: t.state.owner, RecordedAt: t.sys.now()}
-	if err := t.journal.append(ctx, meta, string(open.id)+":interrupted", t.state.fold, facts...); err != nil {
+	key := string(open.id) + ":interrupted"
+	if t.journal.shared {
+		key += ":" + t.sys.opts.Instance // another process that closes it too is told to look again
+	}
+	if err := t.journal.append(ctx, meta, key, t.fold, facts...); err != nil {
 		return err
 	}
-	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id))
+	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id), slog.String("instance", open.instance))
+	if open.instance != t.sys.opts.Instance {
+		t.sys.metrics.takeover()
+	}
 	t.sys.metrics.turn(string(turnInterrupted), 0)
 	return nil
 }
@@ -170,7 +196,7 @@ func (t *thread) settleCalls(ctx context.Context, facts []events.Thread) ([]even
 		}) {
 			continue
 		}
-		ret, err := settleCall(ctx, t.sys, t.state.owner, t.state.turn.id, call)
+		ret, err := settleCall(ctx, t.effectOf, t.state.turn.id, call)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +211,7 @@ func (t *thread) startTurn(ctx context.Context, o startOrder) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), string(o.turn), t.state.fold, facts...); err != nil {
+	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), string(o.turn), t.fold, facts...); err != nil {
 		return nil, err
 	}
 	history, options, err := t.history(ctx)
@@ -225,7 +251,7 @@ func (t *thread) do(ctx context.Context, o threadOrder) (chatkitd.Receipt, error
 	if err != nil || len(facts) == 0 {
 		return t.journal.receipt(), err
 	}
-	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), o.key, t.state.fold, facts...); err != nil {
+	if err := t.journal.append(ctx, metadataOf(o.meta, o.now), o.id, t.fold, facts...); err != nil {
 		return chatkitd.Receipt{}, err
 	}
 	return t.journal.receipt(), nil
@@ -237,7 +263,7 @@ var errTurnOver = errors.New("actors: the turn is over")
 func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 	key := string(r.turn) + ":" + strconv.Itoa(r.seq)
 	if t.state.turn == nil || t.state.turn.id != r.turn {
-		if r.last && t.state.ended == r.turn {
+		if r.last && t.state.ended == r.turn && slices.Contains(t.state.seen, events.ID(t.journal.stream, key, 0)) {
 			return recorded{position: t.journal.position}, nil // an append whose answer was lost
 		}
 		return recorded{}, errTurnOver
@@ -257,7 +283,7 @@ func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 	meta := events.Metadata{
 		Correlation: r.request, Causation: string(r.turn), User: r.user, TraceParent: r.trace, RecordedAt: r.now,
 	}
-	if err := t.journal.append(ctx, meta, key, t.state.fold, facts...); err != nil {
+	if err := t.journal.append(ctx, meta, key, t.fold, facts...); err != nil {
 		return recorded{}, err
 	}
 	reply := recorded{position: t.journal.position}

@@ -30,7 +30,8 @@ type threadState struct {
 	entries   []entry   // the conversation's youngest part, oldest first
 	items     int       // of entries
 	turn      *openTurn
-	ended     chatkitd.TurnID // the last turn that ended
+	ended     chatkitd.TurnID // the last turn that ended,
+	seen      []uuid.UUID     // and the ids of its events
 }
 
 // itemRef is an item without its content.
@@ -48,11 +49,14 @@ type entry struct {
 
 // openTurn is a turn that has started and not ended.
 type openTurn struct {
-	id      chatkitd.TurnID
-	request string
-	calls   []chatkitd.ToolCall // made and not returned
-	changed bool                // the thread itself changed since the start
-	cancel  bool                // somebody asked the process that runs it to cancel it
+	id       chatkitd.TurnID
+	instance string         // the process that runs it
+	revision uint64         // of turn.started
+	thread   chatkit.Thread // as it was then
+	request  string
+	calls    []chatkitd.ToolCall // made and not returned
+	changed  bool                // the thread itself changed since the start
+	cancel   bool                // somebody asked the process that runs it to cancel it
 	// seen holds the ids of the events since the start of the turn: an append
 	// that is repeated because its outcome was unknown is found here.
 	seen []uuid.UUID
@@ -82,13 +86,16 @@ func (s *threadState) fold(f fact[events.Thread]) {
 		s.replace(itemEntry(ev.Item))
 	case events.ItemRemoved:
 		s.remove(ev.ItemID)
-	case events.FeedbackGiven:
+	case events.FeedbackGiven, events.ModelCalled:
 	case events.TurnCancelRequested:
 		if s.turn != nil && s.turn.id == ev.TurnID {
 			s.turn.cancel = true
 		}
 	case events.TurnStarted:
-		s.turn = &openTurn{id: ev.TurnID, request: f.Meta.Correlation}
+		s.turn = &openTurn{
+			id: ev.TurnID, instance: ev.Instance, revision: f.Revision, thread: s.thread(), request: f.Meta.Correlation,
+		}
+		s.seen = nil
 	case events.ToolCalled:
 		if s.turn != nil {
 			s.turn.calls = append(s.turn.calls, chatkitd.ToolCall{ID: ev.CallID, Name: ev.Name, Arguments: ev.Arguments})
@@ -97,7 +104,7 @@ func (s *threadState) fold(f fact[events.Thread]) {
 		s.returned(ev)
 	case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		if s.turn != nil {
-			s.turn, s.ended = nil, s.turn.id
+			s.turn, s.ended, s.seen = nil, s.turn.id, append(s.turn.seen, f.ID)
 		}
 	}
 	if s.turn != nil {

@@ -19,6 +19,7 @@ var (
 	errCancelled = errors.New("actors: the user cancelled the turn")
 	errStopping  = errors.New("actors: the server is stopping")
 	errTimeLimit = errors.New("actors: the turn took longer than it may")
+	errTakenOver = errors.New("actors: another process has ended the turn")
 )
 
 // turn is a turn that runs in this process. It has a goroutine of its own, owned
@@ -30,7 +31,8 @@ type turn struct {
 	user    chatkitd.UserID
 	request string
 	trace   string
-	started time.Time
+	started time.Time // by the program's clock
+	began   time.Time // by the monotonic one
 	stream  *turnStream
 	cancel  context.CancelCauseFunc
 	ctx     context.Context //nolint:containedctx // the turn's own life, made with it
@@ -84,6 +86,8 @@ func outcomeOf(ctx context.Context, res chatkitd.TurnResult, err error) outcome 
 		return outcome{kind: turnCancelled, err: cause, reason: "cancelled by the user"}
 	case errors.Is(cause, errStopping):
 		return outcome{kind: turnInterrupted, err: cause, reason: "the server was stopped"}
+	case errors.Is(cause, errTakenOver):
+		return outcome{kind: turnInterrupted, err: cause}
 	case errors.Is(cause, errTimeLimit):
 		return outcome{kind: turnFailed, err: cause, reason: "The answer took too long and was stopped."}
 	case errors.Is(cause, errTurnTooLong):
@@ -110,7 +114,11 @@ func (t *turn) finish(s *sink, o outcome) {
 	defer stop()
 
 	evs, err := t.settle(ctx, s, o)
-	if err != nil {
+	if errors.Is(err, errTurnOver) {
+		t.sys.opts.Log.Warn("turn was ended by another process, which had not heard of this one", logTurn(t.id, t.thread), slog.String("outcome", string(o.kind)))
+		o, evs = outcome{kind: turnInterrupted}, s.disown()
+	} else if err != nil {
+		t.sys.stray(t.id, t.thread)
 		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "err", err)
 		evs = failure("The end of this answer could not be stored.")
 	} else if o.kind == turnFailed {
@@ -124,6 +132,9 @@ func (t *turn) finish(s *sink, o outcome) {
 
 // settle appends the end of the turn and returns what the readers are to see.
 func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error) {
+	if errors.Is(o.err, errTakenOver) {
+		return nil, errTurnOver
+	}
 	now := t.sys.now()
 	facts, evs, err := s.leftovers(o.kind == turnFailed || o.kind == turnCancelled)
 	if err != nil {
@@ -154,7 +165,7 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 		facts = append(facts, events.ItemAdded{Item: raw}, events.TurnCancelled{TurnID: t.id, Reason: o.reason})
 	case turnInterrupted:
 		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
-		evs = append(evs, failure("The server was stopped before the answer was complete.")...)
+		evs = append(evs, failure(interrupted)...)
 	}
 	if err := s.repeat(ctx); err != nil {
 		return nil, err
@@ -177,6 +188,9 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 	return evs, nil
 }
 
+// interrupted is what the readers of a turn are told whose process went away.
+const interrupted = "The server was stopped before the answer was complete."
+
 // failure is what a client is told when a turn did not come to its end.
 func failure(message string) []visible {
 	return []visible{{event: chatkit.ErrorEvent{Code: chatkit.ErrorStream, Message: message, AllowRetry: true}}}
@@ -198,6 +212,9 @@ func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
 			t.stream.reached(reply.position)
 			return reply, nil
 		}
+		if errors.Is(err, errTurnOver) {
+			t.cancel(errTakenOver)
+		}
 		if !errors.Is(err, events.ErrUnavailable) && !errors.Is(err, ErrBusy) {
 			return recorded{}, err
 		}
@@ -211,9 +228,9 @@ func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
 
 // settleCall returns what became of a tool call whose answer was never recorded:
 // its effect, if it had one, is found under its idempotency key.
-func settleCall(ctx context.Context, tasks effects, user chatkitd.UserID, turn chatkitd.TurnID, call chatkitd.ToolCall) (events.ToolReturned, error) {
+func settleCall(ctx context.Context, effect effectOf, turn chatkitd.TurnID, call chatkitd.ToolCall) (events.ToolReturned, error) {
 	ret := events.ToolReturned{TurnID: turn, CallID: call.ID}
-	res, known, err := tasks.TaskEffect(ctx, user, chatkitd.EffectKey(turn, call.ID))
+	res, known, err := effect(ctx, chatkitd.EffectKey(turn, call.ID))
 	if err != nil {
 		return ret, err
 	}
@@ -230,10 +247,8 @@ func settleCall(ctx context.Context, tasks effects, user chatkitd.UserID, turn c
 	return ret, err
 }
 
-// effects is the part of [chatkitd.Tasks] that settles calls.
-type effects interface {
-	TaskEffect(ctx context.Context, user chatkitd.UserID, key string) (chatkitd.TaskResult, bool, error)
-}
+// effectOf returns the effect of the command under a key, and whether it had one.
+type effectOf func(ctx context.Context, key string) (chatkitd.TaskResult, bool, error)
 
 // logTurn names a turn in a log line.
 func logTurn(id chatkitd.TurnID, thread chatkitd.ThreadID) slog.Attr {

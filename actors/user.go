@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,21 +43,39 @@ func (u *user) Handle(ctx context.Context, msg any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err // nobody waits any more, and nothing was done
 	}
+	u.journal.fresh = false
 	switch msg := msg.(type) {
 	case taskOrder:
 		return u.do(ctx, msg)
 	case effectQuery:
-		if err := u.load(ctx); err != nil {
-			return nil, err
-		}
-		use, ok := u.state.keys.find(msg.key, u.now())
-		return effect{use.result, ok}, nil
+		return u.effect(ctx, msg)
+	case voidOrder:
+		return u.void(ctx, msg)
 	}
 	return nil, fmt.Errorf("actors: user got a %T", msg)
 }
 
 func (u *user) load(ctx context.Context) error {
-	return u.journal.load(ctx, func() { u.state = userState{} }, u.state.fold)
+	return u.journal.load(ctx, func() { u.state = userState{} }, u.fold)
+}
+
+func (u *user) fold(f fact[events.User]) { u.state.fold(f) }
+
+func (u *user) effect(ctx context.Context, q effectQuery) (effect, error) {
+	for {
+		if err := u.load(ctx); err != nil {
+			return effect{}, err
+		}
+		use, ok := u.state.keys.find(q.key, u.now())
+		if !ok {
+			if grew, err := u.journal.confirm(ctx, u.fold); err != nil {
+				return effect{}, err
+			} else if grew {
+				continue
+			}
+		}
+		return effect{use.result, ok}, nil
+	}
 }
 
 func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error) {
@@ -67,6 +84,13 @@ func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error)
 			return chatkitd.TaskResult{}, err
 		}
 		d, err := u.state.decide(o)
+		if len(d.events) == 0 && !d.known && !certain(err) {
+			if grew, cerr := u.journal.confirm(ctx, u.fold); cerr != nil {
+				return chatkitd.TaskResult{}, cerr
+			} else if grew {
+				continue
+			}
+		}
 		if err != nil {
 			return chatkitd.TaskResult{}, err
 		}
@@ -75,14 +99,14 @@ func (u *user) do(ctx context.Context, o taskOrder) (chatkitd.TaskResult, error)
 			return d.result, nil
 		}
 		meta := metadataOf(o.meta, o.now)
-		key := o.meta.Key
-		if key == "" {
-			key = string(o.newID)
-		} else {
-			meta.Key, meta.Fingerprint = key, o.fingerprint
+		if o.meta.Key != "" {
+			meta.Key, meta.Fingerprint = o.meta.Key, o.fingerprint
 		}
-		err = u.journal.append(ctx, meta, key, u.state.fold, d.events...)
-		if errors.Is(err, events.ErrWrongRevision) && try < maxDecides {
+		// The ids of the events are those of this attempt, not of its key: a store
+		// takes the same ids for the same append, and another process that carries
+		// out the same command would be told that it did.
+		err = u.journal.append(ctx, meta, string(o.newID), u.fold, d.events...)
+		if again(ctx, err, try) {
 			continue // another process was faster: load what it did and decide again
 		}
 		if err != nil {

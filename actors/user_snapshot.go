@@ -22,6 +22,9 @@ func (s *userState) snapshot() ([]byte, error) {
 			Revision: use.result.Receipt.Revision, Position: use.result.Receipt.Position,
 		})
 	}
+	for _, key := range s.voids.order {
+		snap.Voids = append(snap.Voids, voidSnapshot{Key: key, At: s.voids.byKey[key].at.UnixNano()})
+	}
 	return json.Marshal(snap)
 }
 
@@ -40,6 +43,9 @@ func (s *userState) restore(data []byte) error {
 			fingerprint: k.Fingerprint, at: time.Unix(0, k.At).UTC(),
 			result: chatkitd.TaskResult{Task: k.Task, Changed: true, Receipt: chatkitd.Receipt{Revision: k.Revision, Position: k.Position}},
 		})
+	}
+	for _, v := range snap.Voids {
+		s.voids.remember(v.Key, keyUse[struct{}]{at: time.Unix(0, v.At).UTC()})
 	}
 	return nil
 }

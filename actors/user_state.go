@@ -14,12 +14,14 @@ import (
 type userState struct {
 	tasks map[chatkitd.TaskID]*chatkitd.Task
 	keys  keyring[chatkitd.TaskResult]
+	voids keyring[struct{}] // keys of commands that are refused
 }
 
 // decision is what a command leads to. Without events, result is the answer.
 type decision struct {
 	events []events.User
 	result chatkitd.TaskResult
+	known  bool // it was done under its key: true for ever
 }
 
 // fold brings s behind f. It cannot fail: f has happened.
@@ -60,6 +62,8 @@ func (s *userState) fold(f fact[events.User]) {
 	case events.TaskDeleted:
 		task = s.copyOf(ev.TaskID, at)
 		delete(s.tasks, ev.TaskID)
+	case events.EffectVoided:
+		s.voids.remember(ev.Key, keyUse[struct{}]{at: at})
 	}
 	if f.Meta.Key != "" {
 		s.keys.remember(f.Meta.Key, keyUse[chatkitd.TaskResult]{
@@ -94,11 +98,14 @@ func (s *userState) decide(o taskOrder) (decision, error) {
 	if o.meta.Key != "" {
 		if use, ok := s.keys.find(o.meta.Key, o.now); ok {
 			if use.fingerprint != o.fingerprint {
-				return decision{}, chatkitd.Errorf(chatkitd.CodeKeyReused, "this idempotency key was used for another request; use a new key for each request")
+				return decision{known: true}, chatkitd.Errorf(chatkitd.CodeKeyReused, "this idempotency key was used for another request; use a new key for each request")
 			}
 			res := use.result
 			res.Changed = false
-			return decision{result: res}, nil
+			return decision{result: res, known: true}, nil
+		}
+		if _, ok := s.voids.find(o.meta.Key, o.now); ok {
+			return decision{known: true}, errVoid
 		}
 	}
 	switch cmd := o.cmd.(type) {

@@ -148,7 +148,7 @@ func (f *itemsFold) Apply(ctx context.Context, r *record) error {
 		clear(t.items)
 	case events.ThreadCreated, events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven,
 		events.ToolCalled, events.ToolReturned, events.TurnStarted, events.TurnCompleted, events.TurnFailed,
-		events.TurnCancelled, events.TurnInterrupted: // see above
+		events.TurnCancelled, events.TurnInterrupted, events.TurnCancelRequested, events.ModelCalled: // see above
 	}
 	return nil
 }

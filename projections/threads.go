@@ -149,7 +149,7 @@ func (f *threadsFold) Apply(ctx context.Context, r *record) error {
 	case events.TurnInterrupted:
 		t.end(ev.TurnID)
 	case events.ThreadCreated, events.ItemAdded, events.ItemReplaced, events.ItemRemoved,
-		events.FeedbackGiven, events.ToolCalled, events.ToolReturned, events.TurnCancelRequested: // see above
+		events.FeedbackGiven, events.ModelCalled, events.ToolCalled, events.ToolReturned, events.TurnCancelRequested: // see above
 	}
 	return nil
 }

@@ -1,0 +1,114 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+)
+
+// takeoversAtOnce bounds how many threads are closed at the same time.
+const takeoversAtOnce = 8
+
+// lookAfter closes turns whose process is gone: those of other processes after a
+// lease of silence, and those of this one that nobody runs any more.
+func (n *node) lookAfter(ctx context.Context) error {
+	tick := time.NewTicker(max(n.sys.opts.RenewEvery/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		n.closeStrays(ctx)
+		if open, _ := n.sys.peers.count(); open == 0 {
+			n.sys.peers.listening(time.Now(), false, 0)
+			continue
+		}
+		n.listen(ctx)
+		n.takeOver(ctx)
+	}
+}
+
+// listen finds out whether the store answers. While it does not nobody can be
+// heard, and silence means nothing.
+func (n *node) listen(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, n.sys.opts.RenewEvery)
+	defer cancel()
+	at := time.Now()
+	_, err := n.sys.opts.Store.Head(ctx)
+	n.sys.peers.listening(at, err == nil, 3*n.sys.opts.RenewEvery)
+}
+
+// takeOver closes the turns of processes that have been silent for a lease.
+// Before it takes them for dead it sends an event through the log: when that comes
+// back, the store takes appends, and all that was appended before was heard.
+func (n *node) takeOver(ctx context.Context) {
+	lease := n.sys.opts.Lease
+	silent := n.sys.peers.silent(time.Now(), lease)
+	if len(silent) > 0 {
+		limit, cancel := context.WithTimeout(ctx, n.sys.opts.RenewEvery)
+		revision, err := n.alive(limit)
+		if err == nil {
+			err = n.hears(limit, revision)
+		}
+		cancel()
+		if err != nil {
+			n.sys.peers.listening(time.Now(), false, 0)
+			return // pulse sees to a taken instance
+		}
+	}
+	orphans := n.sys.peers.giveUp(time.Now(), lease, silent)
+	if len(orphans) > 0 {
+		n.sys.opts.Log.Warn("nothing is heard of other processes; their turns are closed", "turns", len(orphans))
+	}
+	threads := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(orphans))
+	for _, a := range orphans {
+		threads[a.turn] = a.thread
+	}
+	n.recover(ctx, threads, func(chatkitd.TurnID) {})
+}
+
+// closeStrays closes turns of this process that are open in the log and run
+// nowhere: their start or their end was stored without anybody knowing.
+func (n *node) closeStrays(ctx context.Context) {
+	strays := n.sys.peers.strays()
+	for turn := range strays {
+		if n.sys.running(turn) != nil {
+			n.sys.peers.calm(turn)
+			delete(strays, turn)
+		}
+	}
+	n.recover(ctx, strays, n.sys.peers.calm)
+}
+
+// recover has threads close their turn if nobody runs it. What fails is tried
+// again at the next look.
+func (n *node) recover(ctx context.Context, threads map[chatkitd.TurnID]chatkitd.ThreadID, done func(chatkitd.TurnID)) {
+	var all sync.WaitGroup
+	places := make(chan struct{}, takeoversAtOnce)
+	for turn, thread := range threads {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			limit, cancel := context.WithTimeout(ctx, n.sys.opts.CommandTimeout)
+			defer cancel()
+			if _, err := n.sys.threads.Ask(limit, string(thread), recoverTurn{}); err == nil {
+				done(turn)
+			} else if ctx.Err() == nil {
+				n.sys.opts.Log.Warn("turn could not be closed yet", logTurn(turn, thread), slog.Any("err", err))
+			}
+		})
+	}
+	all.Wait()
+}
+
+// stray has a turn looked after that ended here without an end in the log.
+func (s *System) stray(turn chatkitd.TurnID, thread chatkitd.ThreadID) {
+	if s.node != nil {
+		s.peers.suspect(turn, thread)
+	}
+}

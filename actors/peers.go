@@ -1,0 +1,200 @@
+package actors
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/chatkitd/chatkitd"
+)
+
+// peers is what this process knows of the others on the same log: their open
+// turns, and when each of them was last heard of. Its times are this process's
+// own: clocks are never compared.
+type peers struct {
+	mu sync.Mutex
+	// since is when this process began to hear without a gap: silence before it
+	// means nothing. Zero: it does not hear.
+	since  time.Time
+	proven time.Time                             // the last time that it was seen to hear
+	heard  map[string]time.Time                  // by instance; of those with open turns
+	open   map[chatkitd.TurnID]*away             // turns of others
+	remote map[chatkitd.ThreadID]*remote         // of those, what is read here
+	stray  map[chatkitd.TurnID]chatkitd.ThreadID // own turns that may be open and run nowhere
+	watchd int                                   // remotes that have not ended
+}
+
+// away is an open turn of another process.
+type away struct {
+	turn     chatkitd.TurnID
+	thread   chatkitd.ThreadID
+	instance string
+	orphan   bool          // its process is taken for dead
+	done     chan struct{} // closed when it has ended
+	remote   *remote       // nil until somebody reads it here
+}
+
+func newPeers() *peers {
+	return &peers{
+		heard: map[string]time.Time{}, open: map[chatkitd.TurnID]*away{},
+		remote: map[chatkitd.ThreadID]*remote{}, stray: map[chatkitd.TurnID]chatkitd.ThreadID{},
+	}
+}
+
+// watch notes an open turn of another process, and reports whether that process
+// is taken for dead and whether the turn is new here. To be heard of for the
+// first time is a sign of life.
+func (p *peers) watch(turn chatkitd.TurnID, thread chatkitd.ThreadID, instance string) (orphan, added bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a, ok := p.open[turn]; ok {
+		return a.orphan, false
+	}
+	p.open[turn] = &away{turn: turn, thread: thread, instance: instance, done: make(chan struct{})}
+	if _, ok := p.heard[instance]; !ok {
+		p.heard[instance] = time.Now()
+	}
+	return false, true
+}
+
+// hear notes a sign of life of another process. Turns of it that were given up
+// and not yet closed are its own again.
+func (p *peers) hear(instance string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.heard[instance]; !ok {
+		return // it has no open turn here, so nobody waits for it
+	}
+	p.heard[instance] = time.Now()
+	for _, a := range p.open {
+		if a.instance == instance {
+			a.orphan = false
+		}
+	}
+}
+
+// over notes that a turn has ended.
+func (p *peers) over(turn chatkitd.TurnID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.stray, turn)
+	a, ok := p.open[turn]
+	if !ok {
+		return
+	}
+	delete(p.open, turn)
+	close(a.done)
+	for _, other := range p.open {
+		if other.instance == a.instance {
+			return
+		}
+	}
+	delete(p.heard, a.instance)
+}
+
+// await waits until a turn of another process has ended.
+func (p *peers) await(ctx context.Context, turn chatkitd.TurnID) error {
+	p.mu.Lock()
+	a, ok := p.open[turn]
+	p.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return chatkitd.Errorf(chatkitd.CodeTimeout,
+			"another server writes the answer; it was asked to stop and has not done so yet: try again in a moment").Because(ctx.Err())
+	}
+}
+
+// knows reports whether a turn is one of another process.
+func (p *peers) knows(turn chatkitd.TurnID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.open[turn]
+	return ok
+}
+
+// suspect notes that a turn of this process is open in the log and perhaps runs
+// nowhere. Who looks after the turns sees to it soon.
+func (p *peers) suspect(turn chatkitd.TurnID, thread chatkitd.ThreadID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stray[turn] = thread
+}
+
+// strays returns the turns that suspect noted.
+func (p *peers) strays() map[chatkitd.TurnID]chatkitd.ThreadID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(p.stray))
+	for turn, thread := range p.stray {
+		out[turn] = thread
+	}
+	return out
+}
+
+// calm forgets a turn that suspect noted.
+func (p *peers) calm(turn chatkitd.TurnID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.stray, turn)
+}
+
+// listening notes that this process was seen to hear at a moment, or that it was
+// not. A gap of more than patience since the last time is as good as a no.
+func (p *peers) listening(at time.Time, ok bool, patience time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !ok:
+		p.since = time.Time{}
+	case p.since.IsZero() || at.Sub(p.proven) > patience:
+		p.since = at
+	}
+	p.proven = at
+}
+
+// silent returns the instances that have not been heard of for a lease, while
+// this process heard all the time.
+func (p *peers) silent(now time.Time, lease time.Duration) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.since.IsZero() || now.Sub(p.since) < lease {
+		return nil
+	}
+	var out []string
+	for instance, at := range p.heard {
+		if now.Sub(at) >= lease {
+			out = append(out, instance)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// giveUp takes the processes that are still silent for dead, of those given, and
+// returns all turns that are given up and not closed.
+func (p *peers) giveUp(now time.Time, lease time.Duration, instances []string) []away {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []away
+	for _, a := range p.open {
+		if at := p.heard[a.instance]; slices.Contains(instances, a.instance) && !p.since.IsZero() && now.Sub(at) >= lease {
+			a.orphan = true
+		}
+		if a.orphan {
+			out = append(out, *a)
+		}
+	}
+	return out
+}
+
+func (p *peers) count() (open, watched int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open), p.watchd
+}
