@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chatkitd/chatkitd/config"
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/logbind"
 	"github.com/chatkitd/chatkitd/internal/snapshots"
 	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
@@ -25,7 +27,9 @@ const readModelsFile = "readmodels.db"
 
 // dataFolder is the open log and the read models of it.
 type dataFolder struct {
-	store       *embedded.Store
+	log         *opened
+	store       *logbind.Store // the log, once it is the one that the rest was made from
+	node        string         // the name of this server among those that share the log
 	write, read *sql.DB
 	views       *projections.Service
 	snapshots   *snapshots.Store
@@ -40,10 +44,14 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 		}
 	}()
 	ownerOnly()
-	if err := checkLogIsThere(cfg.Data); err != nil {
+	if d.log, err = openForWriting(ctx, cfg, log, reg); err != nil {
 		return nil, err
 	}
-	if d.store, err = embedded.Open(ctx, embedded.Options{Dir: cfg.Data, Log: log, Registerer: reg}); err != nil {
+	d.store = logbind.New(d.log, folderOf(cfg.Data), d.log.kind, d.log.where)
+	if d.node, err = nodeID(cfg.Data); err != nil {
+		return nil, err
+	}
+	if err := d.look(ctx); err != nil {
 		return nil, err
 	}
 	if d.snapshots, err = snapshots.Open(ctx, cfg.Data, log, reg); err != nil {
@@ -58,6 +66,25 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 		err = d.openViews(ctx, cfg, log, reg)
 	}
 	return d, err
+}
+
+// lookWithin is how long a start waits for an EventStoreDB before it goes on
+// without.
+const lookWithin = 2 * time.Second
+
+// look finds out whether the log is the folder's. An EventStoreDB may be away, and
+// is then to be awaited.
+func (d *dataFolder) look(ctx context.Context) error {
+	if d.log.dense() {
+		return d.store.Look(ctx)
+	}
+	limited, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	err := d.store.Look(limited)
+	if errors.Is(err, logbind.ErrOtherLog) || ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // checkLogIsThere refuses a folder with read models and without the log that they
@@ -110,8 +137,8 @@ func (d *dataFolder) close() error {
 	if d.snapshots != nil {
 		errs = append(errs, d.snapshots.Close())
 	}
-	if d.store != nil {
-		errs = append(errs, d.store.Close())
+	if d.log != nil {
+		errs = append(errs, d.log.close())
 	}
 	return errors.Join(errs...)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/audit"
+	"github.com/chatkitd/chatkitd/config"
 	"github.com/chatkitd/chatkitd/internal/embedded"
 )
 
@@ -126,22 +126,25 @@ func (c eventsCmd) follow(p *program, log *openedLog, q chatkitd.EventQuery, lim
 
 // openedLog is the log, open for reading beside a server.
 type openedLog struct {
-	store *embedded.Store
+	store *opened
 	audit *audit.Auditor
 }
 
-func (l *openedLog) close() error { return l.store.Close() }
+func (l *openedLog) close() error { return l.store.close() }
 
-// openLog opens the log of the data folder for reading.
+// openLog opens the log for reading: that of the data folder, or of an
+// EventStoreDB.
 func openLog(p *program, o audit.Options) (*openedLog, error) {
-	if _, err := os.Stat(filepath.Join(p.cfg.Data, embedded.FileName)); errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError{fmt.Errorf("there is no event log in %s; name the data folder with --data or CHATKITD_DATA, or start the server there first", p.cfg.Data)}
+	if !config.IsEventStoreDB(p.cfg.EventStore.Reveal()) {
+		if _, err := os.Stat(filepath.Join(p.cfg.Data, embedded.FileName)); errors.Is(err, fs.ErrNotExist) {
+			return nil, usageError{fmt.Errorf("there is no event log in %s; name the data folder with --data or CHATKITD_DATA, or start the server there first", p.cfg.Data)}
+		}
 	}
-	store, err := embedded.OpenReadOnly(p.ctx, embedded.Options{Dir: p.cfg.Data, Log: slog.New(slog.DiscardHandler)})
+	store, err := openForReading(p.ctx, p.cfg)
 	if err != nil {
 		return nil, err
 	}
-	o.Dense = true // positions of the embedded log count events
+	o.Dense = store.dense()
 	return &openedLog{store, audit.New(store, o)}, nil
 }
 

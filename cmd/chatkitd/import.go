@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 
 	"github.com/chatkitd/chatkitd/audit"
+	"github.com/chatkitd/chatkitd/config"
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/logcopy"
 )
 
 type importCmd struct {
@@ -23,6 +25,10 @@ func (importCmd) Help() string {
 are new, revisions, ids, data and metadata are kept, the time of each event among
 them. The log is made beside the folder's own, verified, and then put in its place.
 No server may have the folder.
+
+With an EventStoreDB (CHATKITD_EVENTSTORE) the log is made and verified in the data
+folder and then copied into it, event by event; the database must be without events
+of this program, or hold what an import of the same file left that was cut off.
 
 Examples:
   chatkitd import alice.jsonl --data ./alice
@@ -41,8 +47,11 @@ func (c importCmd) Run(p *program) (err error) {
 		in = f
 	}
 	ownerOnly()
-	if err := checkLogIsThere(p.cfg.Data); err != nil {
-		return err
+	remote := config.IsEventStoreDB(p.cfg.EventStore.Reveal())
+	if !remote {
+		if err := checkLogIsThere(p.cfg.Data); err != nil {
+			return err
+		}
 	}
 	if err := os.MkdirAll(p.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
@@ -52,8 +61,10 @@ func (c importCmd) Run(p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := mustBeEmpty(p); err != nil {
-		return err
+	if !remote {
+		if err := mustBeEmpty(p); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp(p.cfg.Data, ".import-*")
 	if err != nil {
@@ -67,12 +78,47 @@ func (c importCmd) Run(p *program) (err error) {
 		}
 		return err
 	}
-	if err := takePlace(dir, p.cfg.Data); err != nil {
+	into := p.cfg.Data
+	if remote {
+		into, err = send(p, dir)
+	} else {
+		err = takePlace(dir, p.cfg.Data)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "Imported %s in %s into %s. A server builds the read models when it starts.\n",
-		counted(report.Events, "event"), counted(report.Streams, "stream"), p.cfg.Data)
+		counted(report.Events, "event"), counted(report.Streams, "stream"), into)
 	return err
+}
+
+// send copies the log in a folder into the EventStoreDB of the settings and
+// compares, and returns which that is.
+func send(p *program, dir string) (into string, err error) {
+	to, err := openForReading(p.ctx, p.cfg) // nothing of it is for reading only
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, to.close()) }()
+	from, err := embedded.OpenReadOnly(p.ctx, embedded.Options{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	show := &copyWatch{p: p}
+	defer show.end()
+	if _, err = logcopy.Copy(p.ctx, from, to, show.see); err == nil {
+		_, err = logcopy.Compare(p.ctx, from, to, show.see)
+	}
+	switch {
+	case errors.As(err, new(*logcopy.TargetError)):
+		return "", usageError{fmt.Errorf("an import needs a database without events of this program: %w", err)}
+	case err != nil && p.ctx.Err() != nil:
+		return "", errors.New("stopped half-way; the same import goes on where it stopped")
+	case err != nil:
+		return "", fmt.Errorf("%w; the same import goes on where it stopped", err)
+	}
+	return "EventStoreDB at " + to.where, nil
 }
 
 // mustBeEmpty refuses a folder whose log has events.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"github.com/chatkitd/chatkitd"
-	"github.com/chatkitd/chatkitd/internal/embedded"
 	"github.com/chatkitd/chatkitd/projections"
 )
 
@@ -214,11 +212,14 @@ func rebuildOver(r *chatkitd.RebuildState) bool {
 
 // inspect reads the states from the files, when no server runs.
 func inspect(p *program) (_ []chatkitd.ProjectionState, err error) {
-	store, err := embedded.OpenReadOnly(p.ctx, embedded.Options{Dir: p.cfg.Data, Log: slog.New(slog.DiscardHandler)})
+	store, err := openForReading(p.ctx, p.cfg)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, store.close()) }()
+	if err := store.isOf(p.ctx, p.cfg.Data); err != nil {
+		return nil, err
+	}
 	db, err := openReadModels(p.ctx, p.cfg)
 	if err != nil {
 		return nil, err

@@ -102,6 +102,9 @@ func (c rebuildProjectionsCmd) alone(p *program, w *rebuildWatch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.store.Look(p.ctx); err != nil { // an EventStoreDB that is away
+		return fmt.Errorf("%s: %w", eventStoreSetting, err)
+	}
 	before, err := d.views.States(p.ctx)
 	if err != nil {
 		return err

@@ -31,7 +31,8 @@ type cli struct {
 	Trace       traceCmd       `cmd:"" help:"Show what led to an event, and what came of it."`
 	Verify      verifyCmd      `cmd:"" help:"Check the log, and the read models against it."`
 	Export      exportCmd      `cmd:"" help:"Write all that is stored of a user as JSON lines."`
-	Import      importCmd      `cmd:"" help:"Put an export into an empty data folder."`
+	Import      importCmd      `cmd:"" help:"Put an export into an empty log."`
+	Copy        copyCmd        `cmd:"" help:"Move a whole log from one store to another, and compare every event."`
 	Health      healthCmd      `cmd:"" help:"Ask a server whether it is ready; exit status 0 when it is."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
@@ -99,12 +100,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 	return exitFault
 }
 
-// help prints a command's help. The settings, all but the data folder, are told by
+// help prints a command's help. The settings, all but where the data are, are told by
 // serve alone: with the other commands they would hide what was asked for.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	if node := ctx.Selected(); node == nil || node.Name != "serve" {
 		for _, f := range ctx.Model.Flags {
-			f.Hidden = f.Hidden || f.Group != nil && f.Name != "data"
+			f.Hidden = f.Hidden || f.Group != nil && f.Name != "data" && f.Name != "eventstore"
 		}
 	}
 	return kong.DefaultHelpPrinter(options, ctx)

@@ -96,7 +96,7 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 	s.http, err = chatkitdhttp.New(chatkitdhttp.Options{
 		Log: log, Auth: s.auth,
 		Tasks: s.actors, TaskReader: s.data.views, Threads: s.actors, ThreadReader: s.data.views,
-		Auditor: audit.New(s.data.store, audit.Options{Dense: true}), Projections: s.data.views, AuditLog: auditlog.New(s.data.store, nil),
+		Auditor: audit.New(s.data.store, audit.Options{Dense: s.data.log.dense()}), Projections: s.data.views, AuditLog: auditlog.New(s.data.store, nil),
 		Page: web.Files(), Gatherer: registry, Registerer: registry,
 		Checks: []chatkitdhttp.Check{
 			{Name: "event_store", Func: s.data.store.Ready},
@@ -157,8 +157,7 @@ func (s *service) serve(p *program) error {
 	defer stopViews()
 	failed := make(chan error, 3) // one for each part, so that none blocks
 	var parts sync.WaitGroup
-	parts.Go(func() { failed <- s.data.views.Run(views) })
-	parts.Go(func() { s.closeCutOffTurns(views) })
+	parts.Go(func() { failed <- s.followLog(views, &parts) })
 	parts.Go(func() { failed <- s.http.Serve(ln) })
 
 	s.greet(p, ln.Addr().String())
@@ -183,6 +182,19 @@ func (s *service) serve(p *program) error {
 	s.auth.Close()
 	s.log.Info("stopped")
 	return err
+}
+
+// followLog does what needs the log, once it is there and the folder's: it keeps the
+// read models, until ctx ends. Another log than the folder's is an error.
+func (s *service) followLog(ctx context.Context, parts *sync.WaitGroup) error {
+	if err := s.data.store.Await(ctx, s.log); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	parts.Go(func() { s.closeCutOffTurns(ctx) })
+	return s.data.views.Run(ctx)
 }
 
 // waitFor waits for the parts, until ctx ends.
@@ -222,7 +234,8 @@ func (s *service) closeCutOffTurns(ctx context.Context) {
 
 // greet says where the page is.
 func (s *service) greet(p *program, addr string) {
-	s.log.Info("listening", "addr", addr, "agent", string(s.cfg.AgentInUse()), "data", s.cfg.Data)
+	s.log.Info("listening", "addr", addr, "agent", string(s.cfg.AgentInUse()), "data", s.cfg.Data,
+		"eventstore", s.data.log.kind, "servers", s.data.log.where, "node", s.data.node)
 	what := "the offline agent (set OPENAI_API_KEY for a real model)"
 	if s.cfg.AgentInUse() == config.AgentOpenAI {
 		what = "the model " + s.cfg.OpenAIModel

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chatkitd/chatkitd/audit"
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/logbind"
 	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
 )
@@ -23,7 +24,8 @@ type verifyCmd struct {
 // Help says what is checked.
 func (verifyCmd) Help() string {
 	return `Reads the whole log once and checks that
-  store    the file is sound: its structures and the checksum of every event
+  store    the file is sound: its structures and the checksum of every event (of an
+           embedded log; an EventStoreDB looks after its own files)
   order    positions and the revisions of each stream have no gap
   decode   every event decodes, old versions too, and is in a stream of its kind
   ids      ids of events, and idempotency keys within a stream, are unique
@@ -63,7 +65,7 @@ func (c verifyCmd) Run(p *program) (err error) {
 		enc.SetEscapeHTML(false)
 		err = enc.Encode(report)
 	} else {
-		text := &verifyText{screen: newScreen(p.stdout)}
+		text := &verifyText{screen: newScreen(p.stdout), file: log.store.dense()}
 		err = text.print(report)
 	}
 	if err == nil && !report.OK {
@@ -79,12 +81,27 @@ func verify(p *program, log *openedLog, bar *countBar) (_ *audit.Report, err err
 		return nil, err
 	}
 	bar.set(0, head.Commit) // the file comes first, which takes a while
-	damage := log.store.Integrity(p.ctx)
+	var damage error
+	if file, ok := log.store.Log.(*embedded.Store); ok { // EventStoreDB looks after its own files
+		damage = file.Integrity(p.ctx)
+	}
 	if _, ok := errors.AsType[*embedded.CorruptError](damage); damage != nil && !ok {
 		return nil, damage
 	}
 	o := audit.VerifyOptions{Progress: bar.set}
-	models, closeModels, unreadable := openSnapshot(p)
+	foreign := log.store.isOf(p.ctx, p.cfg.Data)
+	switch {
+	case damage != nil: // it may be why
+		foreign = nil
+	case foreign != nil && !errors.Is(foreign, logbind.ErrOtherLog):
+		return nil, foreign
+	}
+	var models *projections.Snapshot
+	var unreadable error
+	closeModels := func() error { return nil }
+	if foreign == nil {
+		models, closeModels, unreadable = openSnapshot(p)
+	}
 	if models != nil {
 		o.Models = models
 	}
@@ -99,6 +116,9 @@ func verify(p *program, log *openedLog, bar *countBar) (_ *audit.Report, err err
 	}
 	if damage != nil {
 		report.Add(audit.Finding{Check: audit.CheckStore, What: damage.Error() + "; what is behind it was not looked at"})
+	}
+	if foreign != nil {
+		report.Add(audit.Finding{Check: audit.CheckModels, What: foreign.Error()})
 	}
 	if unreadable != nil {
 		report.Add(audit.Finding{Check: audit.CheckModels, What: "they cannot be read: " + unreadable.Error()})
@@ -128,7 +148,10 @@ func openSnapshot(p *program) (_ *projections.Snapshot, closeModels func() error
 }
 
 // verifyText prints a report for eyes.
-type verifyText struct{ *screen }
+type verifyText struct {
+	*screen
+	file bool // of the log was checked
+}
 
 var checked = map[string]string{
 	audit.CheckStore:  "the file is sound, and so is every checksum",
@@ -153,6 +176,8 @@ func (t *verifyText) print(r *audit.Report) error {
 		switch {
 		case n > 0:
 			fmt.Fprintf(&b, "%s %-7s %s\n", t.paint(red, "✗"), check, t.paint(red, counted(n, "finding")))
+		case check == audit.CheckStore && !t.file:
+			fmt.Fprintf(&b, "%s %-7s EventStoreDB looks after its own files\n", t.paint(yellow, "-"), check)
 		case check == audit.CheckModels && len(r.Models) == 0:
 			fmt.Fprintf(&b, "%s %-7s there are none yet; a server builds them when it starts\n", t.paint(yellow, "-"), check)
 		default:

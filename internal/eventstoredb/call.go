@@ -99,7 +99,7 @@ func (c *call) over(ctx context.Context) bool {
 // end returns the error of a call whose attempts all failed.
 func (c *call) end(err error) error {
 	if outer := c.outer.Err(); outer != nil {
-		return outer
+		return fmt.Errorf("%w; the last attempt: %v", outer, err) //nolint:errorlint // the caller gave up, whatever the attempt would have become
 	}
 	select {
 	case <-c.s.closing:

@@ -57,7 +57,7 @@ func parse(text string) (settings, error) {
 		tls: true, verify: true,
 		discoveryInterval: 100 * time.Millisecond, gossipTimeout: 5 * time.Second, maxDiscoverAttempts: 10,
 		preference: preferLeader, keepAliveInterval: 10 * time.Second, keepAliveTimeout: 10 * time.Second,
-		defaultDeadline: 10 * time.Second,
+		defaultDeadline: 8 * time.Second, // less than the 10 s that a command has: its caller is told why
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	switch {

@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain.discover || !plain.tls || !plain.verify || plain.defaultDeadline != 10*time.Second || plain.keepAliveInterval != 10*time.Second || plain.maxDiscoverAttempts != 10 {
+	if plain.discover || !plain.tls || !plain.verify || plain.defaultDeadline != 8*time.Second || plain.keepAliveInterval != 10*time.Second || plain.maxDiscoverAttempts != 10 {
 		t.Errorf("the defaults are %+v", plain)
 	}
 	two, err := parse("esdb://one,two")
