@@ -85,9 +85,10 @@ func (j *journal[E]) catchUp(ctx context.Context, fold func(fact[E])) (grew bool
 
 // confirm is called before an answer that no append confirms. Where other
 // processes append it makes sure that the state is not older than the message; it
-// reports whether it was, so that the message must be decided again.
+// reports whether it was, so that the message must be decided again. An append that
+// failed is an answer: nothing is done twice.
 func (j *journal[E]) confirm(ctx context.Context, fold func(fact[E])) (grew bool, err error) {
-	if !j.shared || j.fresh {
+	if !j.shared || j.fresh || !j.loaded || j.behind {
 		return false, nil
 	}
 	return j.catchUp(ctx, fold)

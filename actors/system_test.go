@@ -78,7 +78,12 @@ func answers(text string) agent {
 // by their kind, and all of its bytes.
 func collect(t *testing.T, st chatkitd.TurnStream) (types []string, all string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	return collectFor(t, st, 20*time.Second)
+}
+
+func collectFor(t *testing.T, st chatkitd.TurnStream, limit time.Duration) (types []string, all string) {
+	t.Helper()
+	deadline := time.After(limit)
 	var n uint64
 	for {
 		frames, ended, more := st.After(n)
