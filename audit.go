@@ -42,9 +42,11 @@ type EventQuery struct {
 	After  Position // go on behind (newest first: before) this one: the next page, or who follows again
 	// AfterRevision does the same by revision, of a page of one Stream only.
 	AfterRevision *uint64
+	Bare          bool // leave Summary and Cause away, which cost time: for an export
 }
 
-// EventPage is one page of the log.
+// EventPage is one page of the log. It may hold fewer events than were asked for
+// although there are more: when they are large.
 type EventPage struct {
 	Data    []EventView `json:"data"`
 	HasMore bool        `json:"has_more"`
@@ -53,26 +55,39 @@ type EventPage struct {
 }
 
 // ReplayQuery asks for a state as it was. One of User and Thread is set. At most
-// one of At, Position and Revision is set; none means now. Each is inclusive.
+// one of At, Position and Revision is set; none means now. Each is inclusive: At
+// means up to the last event of the stream whose time is not behind it.
 type ReplayQuery struct {
 	User     UserID
 	Thread   ThreadID
 	At       time.Time
 	Position *Position
 	Revision *uint64
-	Steps    bool // also every event and what it changed
+	// Steps asks for the events that led there as well, and what each changed: a
+	// page of them.
+	Steps  bool
+	Newest bool    // the newest steps first
+	Limit  int     // of steps, 1 to 1000; 0 means 100
+	After  *uint64 // go on behind (newest first: before) the step of this revision; the state is left away then
 }
 
 // Replay is a state as it was: Tasks of a user, or Thread and Items of a thread.
 type Replay struct {
-	Stream   string            `json:"stream"`
-	Revision *uint64           `json:"revision,omitempty"` // of the last event that was folded; absent when none was
-	Position Position          `json:"position"`
-	Time     time.Time         `json:"time,omitzero"` // of that event
-	Tasks    []Task            `json:"tasks,omitzero"`
-	Thread   *chatkit.Thread   `json:"thread,omitempty"`
-	Items    []json.RawMessage `json:"items,omitzero"` // hidden ones too: an auditor sees all
-	Steps    []ReplayStep      `json:"steps,omitzero"`
+	Stream   string    `json:"stream"`
+	Revision *uint64   `json:"revision,omitempty"` // of the last event of the state; absent when there is none
+	Position Position  `json:"position"`
+	Time     time.Time `json:"time,omitzero"` // of that event
+	// Younger counts events of a state at a time that say that they are younger:
+	// clocks of servers were apart, or one was put back.
+	Younger int               `json:"younger,omitempty"`
+	Tasks   []Task            `json:"tasks,omitzero"`
+	Thread  *chatkit.Thread   `json:"thread,omitempty"`
+	Items   []json.RawMessage `json:"items,omitzero"` // hidden ones too: an auditor sees all
+	// Steps may be fewer than were asked for although there are more: when they
+	// are large.
+	Steps   []ReplayStep `json:"steps,omitzero"`
+	HasMore bool         `json:"has_more,omitempty"` // steps
+	After   *uint64      `json:"after,omitempty"`    // the revision of the last one
 }
 
 // ReplayStep is one event and what it changed: Before and After are the parts of

@@ -110,5 +110,5 @@ func (s subject) missing(err error) error {
 	case s.thread != "":
 		return notFound("the log knows no thread %q; ids of threads begin with %q", s.thread, chatkitd.PrefixThread)
 	}
-	return notFound("there is no stream %q; streams are named user-<id>, thread-<id> and audit-<id>", s.stream)
+	return notFound("there is no stream %q; streams are named user-<id>, thread-<id>, audit-<id> and node-<instance>", s.stream)
 }

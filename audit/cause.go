@@ -32,7 +32,7 @@ func (c *causes) of(ctx context.Context, rec *events.Recorded) (*chatkitd.Replay
 	if meta.Causation == "" || meta.Causation == meta.Correlation {
 		return &cause, nil
 	}
-	turn, call := effectOf(meta)
+	turn, call := effectOf(rec, meta)
 	cause.Turn, cause.Call = turn, call
 	called, err := c.a.calledBefore(ctx, rec, turn, call)
 	if err != nil {
@@ -57,11 +57,17 @@ func (c *causes) of(ctx context.Context, rec *events.Recorded) (*chatkitd.Replay
 	return &cause, nil
 }
 
-// effectOf returns which tool call an event is the effect of. Its idempotency key
-// names turn and call; without one the causation is the call.
-func effectOf(meta events.Metadata) (turn chatkitd.TurnID, call string) {
-	if key, ok := strings.CutPrefix(meta.Key, "call:"); ok {
-		if t, c, ok := strings.Cut(key, ":"); ok && meta.Key == chatkitd.EffectKey(chatkitd.TurnID(t), c) {
+// effectOf returns which tool call an event is the effect of, or makes impossible.
+// An idempotency key names turn and call; without one the causation is the call.
+func effectOf(rec *events.Recorded, meta events.Metadata) (turn chatkitd.TurnID, call string) {
+	key := meta.Key
+	if rec.Type == voidedName {
+		if ev, err := events.Decode(rec.Type, rec.Data); err == nil {
+			key = ev.(events.EffectVoided).Key // its name says so
+		}
+	}
+	if rest, ok := strings.CutPrefix(key, "call:"); ok {
+		if t, c, ok := strings.Cut(rest, ":"); ok && key == chatkitd.EffectKey(chatkitd.TurnID(t), c) {
 			return chatkitd.TurnID(t), c
 		}
 	}
@@ -104,7 +110,11 @@ func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, turn c
 	return nil, nil
 }
 
-var calledName = mustName(events.ToolCalled{})
+var (
+	calledName = mustName(events.ToolCalled{})
+	voidedName = mustName(events.EffectVoided{})
+	cancelName = mustName(events.TurnCancelRequested{})
+)
 
 // messageBefore returns the user's message that the turn of an event answers: the
 // last one before it in the thread's stream. A retry answers it again.

@@ -13,6 +13,9 @@ import (
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
+	// maxPageBytes bounds the data and metadata of a page: an event may have a
+	// mebibyte.
+	maxPageBytes = 8 << 20
 )
 
 // Events implements [chatkitd.Auditor]. Types may be given without their version
@@ -32,15 +35,23 @@ func (a *Auditor) Events(ctx context.Context, q chatkitd.EventQuery) (chatkitd.E
 		return chatkitd.EventPage{}, invalid("limit: %d is not within 1 to %d", limit, maxLimit)
 	}
 	page := chatkitd.EventPage{Data: []chatkitd.EventView{}, Head: s.head}
+	var decoded []events.Event // beside page.Data
+	size := 0
 	take := func(rec *events.Recorded) (bool, error) {
-		switch {
-		case !s.match(rec):
-		case len(page.Data) == limit:
+		if !s.match(rec) {
+			return true, nil
+		}
+		size += len(rec.Data) + len(rec.Meta)
+		if n := len(page.Data); n == limit || n > 0 && size > maxPageBytes {
 			page.HasMore = true
 			return false, nil
-		default:
-			page.Data = append(page.Data, a.view(rec))
 		}
+		if q.Bare {
+			page.Data = append(page.Data, bare(rec))
+			return true, nil
+		}
+		v, ev := a.read(rec)
+		page.Data, decoded = append(page.Data, v), append(decoded, ev)
 		return true, nil
 	}
 	if s.subject.count() > 0 {
@@ -54,7 +65,22 @@ func (a *Auditor) Events(ctx context.Context, q chatkitd.EventQuery) (chatkitd.E
 	if n := len(page.Data); n > 0 {
 		page.After = page.Data[n-1].Position.String()
 	}
-	return page, nil
+	if q.Bare {
+		return page, nil
+	}
+	return page, public(a.entitle(ctx, s, page.Data, decoded))
+}
+
+// entitle puts titles into the summaries of a page.
+func (a *Auditor) entitle(ctx context.Context, s *selection, page []chatkitd.EventView, decoded []events.Event) error {
+	t := a.titlesFor(s)
+	for i := range page {
+		if s.q.Newest {
+			i = len(page) - 1 - i
+		}
+		t.see(page[i].Stream, page[i].Revision, decoded[i], &page[i].Summary)
+	}
+	return t.find(ctx)
 }
 
 // Follow implements [chatkitd.Auditor]. It starts at From or Since, behind After,
@@ -80,21 +106,40 @@ func (a *Auditor) Follow(ctx context.Context, q chatkitd.EventQuery, yield func(
 		return public(err)
 	}
 	defer func() { _ = sub.Close() }() // nothing was written through it
+	t := a.titlesFor(s)
 	for {
 		batch, err := sub.Next(ctx)
 		if err != nil {
 			return public(err)
 		}
-		for i := range batch.Events {
-			rec := &batch.Events[i]
-			if s.subject.count() > 0 && rec.Stream != s.subject.name() || !s.match(rec) {
-				continue
-			}
-			if err := yield(a.view(rec)); err != nil {
+		views, err := a.followed(ctx, s, t, batch.Events)
+		if err != nil {
+			return public(err)
+		}
+		for _, v := range views {
+			if err := yield(v); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// followed returns what a follower sees of a batch.
+func (a *Auditor) followed(ctx context.Context, s *selection, t *titles, batch []events.Recorded) ([]chatkitd.EventView, error) {
+	views := make([]chatkitd.EventView, 0, len(batch)) // with room for all: titles point into it
+	for i := range batch {
+		rec := &batch[i]
+		switch {
+		case s.subject.count() > 0 && rec.Stream != s.subject.name() || !s.match(rec):
+		case s.q.Bare:
+			views = append(views, bare(rec))
+		default:
+			v, ev := a.read(rec)
+			views = append(views, v)
+			t.see(rec.Stream, rec.Revision, ev, &views[len(views)-1].Summary)
+		}
+	}
+	return views, t.find(ctx)
 }
 
 // start returns a position behind which all events of a selection are.
@@ -198,12 +243,13 @@ func (s *selection) match(rec *events.Recorded) bool {
 // bounds are what need not be read.
 func (s *selection) bounds() (b bounds) {
 	q := &s.q
+	older, younger := since(q.Since), until(q.Until)
 	if !q.From.IsZero() || !q.Since.IsZero() || !q.Newest && (!q.After.IsZero() || q.AfterRevision != nil) {
 		b.early = func(rec *events.Recorded) bool {
 			return rec.Position.Compare(q.From) < 0 ||
 				!q.Newest && q.AfterRevision != nil && rec.Revision <= *q.AfterRevision ||
 				!q.Newest && rec.Position.Compare(q.After) <= 0 ||
-				!q.Since.IsZero() && timeOf(rec).Before(q.Since.Add(-disorder))
+				!q.Since.IsZero() && older(rec)
 		}
 	}
 	if !q.To.IsZero() || !q.Until.IsZero() || q.Newest && (!q.After.IsZero() || q.AfterRevision != nil) {
@@ -211,7 +257,7 @@ func (s *selection) bounds() (b bounds) {
 			return !q.To.IsZero() && rec.Position.Compare(q.To) > 0 ||
 				q.Newest && q.AfterRevision != nil && rec.Revision >= *q.AfterRevision ||
 				q.Newest && !q.After.IsZero() && rec.Position.Compare(q.After) >= 0 ||
-				!q.Until.IsZero() && !timeOf(rec).Before(q.Until.Add(disorder))
+				!q.Until.IsZero() && younger(rec)
 		}
 	}
 	return b

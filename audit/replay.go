@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/actors"
@@ -13,84 +14,115 @@ import (
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// Replay implements [chatkitd.Auditor]. The state at a time is the state before
-// the first event of the stream that is younger. Tasks come newest first, as the
-// API lists them.
+// Replay implements [chatkitd.Auditor]. Tasks come newest first, as the API lists
+// them. It folds the stream from its begin: a page of steps costs what a state at
+// its end costs.
 func (a *Auditor) Replay(ctx context.Context, q chatkitd.ReplayQuery) (chatkitd.Replay, error) {
+	limit, err := stepLimit(q)
+	if err != nil {
+		return chatkitd.Replay{}, err
+	}
+	p, err := a.past(ctx, q)
+	if err != nil {
+		return chatkitd.Replay{}, public(err)
+	}
+	var steps *stepPage
+	if q.Steps {
+		steps = newStepPage(q, p.events, limit)
+		p.from, p.to, p.step = steps.from, steps.to, steps.add
+		if q.After != nil { // without the state
+			p.events = steps.to
+		}
+	}
+	if err := p.run(ctx); err != nil {
+		return chatkitd.Replay{}, public(err)
+	}
+	if q.After != nil {
+		p.r = chatkitd.Replay{Stream: p.r.Stream}
+	} else if err := p.fold.result(&p.r); err != nil {
+		return chatkitd.Replay{}, public(err)
+	}
+	if q.Steps {
+		steps.into(&p.r)
+	}
+	return p.r, nil
+}
+
+// Steps passes all steps of a replay to yield, oldest first, in one pass: none is
+// kept. q.Steps, Newest, Limit and After mean nothing here.
+func (a *Auditor) Steps(ctx context.Context, q chatkitd.ReplayQuery, yield func(chatkitd.ReplayStep) error) error {
+	p, err := a.past(ctx, q)
+	if err != nil {
+		return public(err)
+	}
+	p.from, p.to, p.step = 0, p.events, yield
+	return public(p.run(ctx))
+}
+
+// past is the fold of a stream up to the moment that was asked for.
+type past struct {
+	a      *Auditor
+	about  subject
+	at     time.Time
+	events uint64 // how many are folded, which is the revision behind the last
+	fold   folder
+	r      chatkitd.Replay
+
+	from, to uint64 // the revisions, from and before, of which steps are wanted
+	step     func(chatkitd.ReplayStep) error
+}
+
+func (a *Auditor) past(ctx context.Context, q chatkitd.ReplayQuery) (*past, error) {
 	about := subject{user: q.User, thread: q.Thread}
 	if about.count() != 1 {
-		return chatkitd.Replay{}, invalid("name one user or one thread")
+		return nil, invalid("name one user or one thread")
 	}
-	bounds := 0
-	for _, set := range []bool{!q.At.IsZero(), q.Position != nil, q.Revision != nil} {
-		if set {
-			bounds++
-		}
+	p := &past{a: a, about: about, at: q.At, r: chatkitd.Replay{Stream: about.name()}}
+	var err error
+	if p.events, err = a.moment(ctx, about, q); err != nil {
+		return nil, err
 	}
-	if bounds > 1 {
-		return chatkitd.Replay{}, invalid("name at most one of at, position and revision")
+	if p.fold = newUserFold(a); q.Thread != "" {
+		p.fold = &threadFold{a: a, thread: q.Thread}
 	}
-	if q.Position != nil {
-		head, err := a.store.Head(ctx)
+	return p, nil
+}
+
+func (p *past) run(ctx context.Context) error {
+	if p.events == 0 {
+		return nil
+	}
+	for rec, err := range p.a.store.ReadStream(ctx, p.r.Stream, events.StreamRead{}) {
 		if err != nil {
-			return chatkitd.Replay{}, public(err)
+			return p.about.missing(err)
 		}
-		if err := checkPosition("position", *q.Position, head); err != nil {
-			return chatkitd.Replay{}, err
-		}
-	}
-	r := chatkitd.Replay{Stream: about.name()}
-	var f folder = newUserFold(a)
-	if q.Thread != "" {
-		f = &threadFold{a: a, thread: q.Thread}
-	}
-	last, cut := uint64(0), false
-	for rec, err := range a.store.ReadStream(ctx, r.Stream, events.StreamRead{}) {
-		if err != nil {
-			return chatkitd.Replay{}, about.missing(err)
-		}
-		last = rec.Revision
-		if cut = beyond(&rec, q); cut {
+		if rec.Revision >= p.events {
 			break
 		}
-		if err := a.apply(ctx, &r, f, rec, q.Steps); err != nil {
-			return chatkitd.Replay{}, public(err)
-		}
-	}
-	if q.Revision != nil && *q.Revision > last && !cut {
-		return chatkitd.Replay{}, invalid("revision: %s ends at revision %d", r.Stream, last)
-	}
-	return r, f.result(&r)
-}
-
-func beyond(rec *events.Recorded, q chatkitd.ReplayQuery) bool {
-	switch {
-	case !q.At.IsZero():
-		return timeOf(rec).After(q.At)
-	case q.Position != nil:
-		return rec.Position.Compare(*q.Position) > 0
-	case q.Revision != nil:
-		return rec.Revision > *q.Revision
-	}
-	return false
-}
-
-// apply folds one event, and notes the step if steps are asked for.
-func (a *Auditor) apply(ctx context.Context, r *chatkitd.Replay, f folder, rec events.Recorded, steps bool) error {
-	if !steps {
-		if err := f.apply(rec); err != nil {
+		if err := p.apply(ctx, rec); err != nil {
 			return err
 		}
-	} else {
-		step, err := f.step(ctx, rec)
-		if err != nil {
-			return err
+		if revision := rec.Revision; revision+1 == p.events {
+			p.r.Revision, p.r.Position, p.r.Time = &revision, rec.Position, timeOf(&rec)
+			break
 		}
-		r.Steps = append(r.Steps, step)
 	}
-	revision := rec.Revision
-	r.Revision, r.Position, r.Time = &revision, rec.Position, timeOf(&rec)
 	return nil
+}
+
+// apply folds one event, and tells the step if it is wanted.
+func (p *past) apply(ctx context.Context, rec events.Recorded) error {
+	if !p.at.IsZero() && timeOf(&rec).After(p.at) {
+		p.r.Younger++
+	}
+	if p.step == nil || rec.Revision < p.from || rec.Revision >= p.to {
+		return p.fold.apply(rec)
+	}
+	step, err := p.fold.step(ctx, rec)
+	if err != nil {
+		return err
+	}
+	return p.step(step)
 }
 
 // folder is a fold of one stream that can also tell what an event changed.

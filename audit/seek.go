@@ -8,11 +8,12 @@ import (
 	"github.com/chatkitd/chatkitd/events"
 )
 
-// disorder bounds by how much an event may be younger than one behind it in the
-// log. The time of an event is taken before its append, which waits while the
-// store is away, for as long as a turn may take: an hour. A search for a time
-// keeps this distance on both sides and looks at every event in between, so that
-// it is exact as long as no server's clock was put back by more.
+// disorder bounds by how much the time of an event may differ from when the store
+// took it. It is taken before the append, which waits while the store is away, for
+// as long as a turn may take: an hour; and by clocks that are apart. The times of
+// events are therefore in no order by which one could search. Those of the store
+// are: a search goes by them, keeps this distance, and looks at the time of every
+// event that is left.
 const disorder = time.Hour
 
 // timeOf returns the time of an event as every state has it; the store's own for
@@ -22,6 +23,24 @@ func timeOf(rec *events.Recorded) time.Time {
 		return m.RecordedAt
 	}
 	return rec.Time
+}
+
+// since says of an event that it and all before it are older than a time. None of
+// them is younger than when the store took it, but for the disorder.
+func since(at time.Time) func(*events.Recorded) bool {
+	return func(rec *events.Recorded) bool { return rec.Time.Before(at.Add(-disorder)) }
+}
+
+// until says of an event that it and all behind it are younger than a time. That
+// is not known of a log that was filled from another one, whose events the store
+// took long after they happened: as soon as such an event is seen, none is said to
+// be too young.
+func until(at time.Time) func(*events.Recorded) bool {
+	copied := false
+	return func(rec *events.Recorded) bool {
+		copied = copied || rec.Time.Sub(timeOf(rec)) > disorder
+		return !copied && rec.Time.After(at.Add(disorder))
+	}
 }
 
 // bounds say of an event whether it and all before it are too early, or it and

@@ -60,9 +60,19 @@ func (a *Auditor) taskSummary(ev events.User, title string) string {
 	case events.TaskDeleted:
 		return "deleted " + name(ev.TaskID)
 	case events.EffectVoided:
-		return "will not be carried out any more: " + line(ev.Key)
+		return voidSummary(ev.Key)
 	}
 	return ""
+}
+
+// voidSummary names the tool call of an idempotency key, if it is one's.
+func voidSummary(key string) string {
+	if rest, ok := strings.CutPrefix(key, "call:"); ok {
+		if turn, call, ok := strings.Cut(rest, ":"); ok {
+			return fmt.Sprintf("tool call %s of %s can have no effect any more", line(call), line(turn))
+		}
+	}
+	return "can have no effect any more: " + line(key)
 }
 
 // changes says what an update sets.

@@ -77,7 +77,7 @@ func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, e
 	if !strings.HasPrefix(thread, events.ThreadPrefix) {
 		thread = ""
 		if h.meta.Causation != "" && h.meta.Causation != r.id {
-			turn, call := effectOf(h.meta)
+			turn, call := effectOf(of, h.meta)
 			called, err := a.calledBefore(ctx, of, turn, call)
 			if err != nil {
 				return nil, err
@@ -141,12 +141,35 @@ func (r *request) thread(ctx context.Context, stream string) error {
 		if err != nil {
 			return err
 		}
+		if rec.Type == cancelName {
+			if err := r.cancelled(rec); err != nil {
+				return err
+			}
+			continue
+		}
 		if !strings.Contains(string(rec.Meta), r.id) {
 			continue
 		}
 		if _, err := r.take(rec); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// cancelled keeps a request to cancel the turn of this request. It is a request of
+// its own, and known by the turn.
+func (r *request) cancelled(rec events.Recorded) error {
+	h, err := r.a.happened(rec)
+	if err != nil {
+		return err
+	}
+	asked, _ := h.ev.(events.TurnCancelRequested)
+	if h.meta.Correlation == r.id || slices.ContainsFunc(r.all, func(old happened) bool {
+		started, ok := old.ev.(events.TurnStarted)
+		return ok && started.TurnID == asked.TurnID
+	}) {
+		r.all = append(r.all, h)
 	}
 	return nil
 }

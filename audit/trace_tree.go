@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
@@ -114,7 +115,7 @@ func (g *grower) grow(h *happened) {
 	case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		g.ended(h)
 	case events.User:
-		_, call := effectOf(h.meta)
+		_, call := effectOf(&h.rec, h.meta)
 		if tool, ok := g.tools[call]; ok {
 			tool.add(h.itself()).task = ev
 			if d := timeOf(&h.rec).Sub(tool.Start).Milliseconds(); d > tool.Duration {
@@ -263,6 +264,9 @@ func (g *grower) finish() {
 	if g.turn == nil {
 		return
 	}
+	// What a call of the model said is recorded before the call, which was over
+	// later: they are put into the order in which they began.
+	slices.SortStableFunc(g.turn.children, func(a, b *branch) int { return a.Start.Compare(b.Start) })
 	turn := g.turn.Detail.(TurnDetail) // started made it
 	if turn.Calls = g.calls; g.calls == 0 {
 		turn.Calls = g.answers()

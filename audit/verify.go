@@ -97,7 +97,7 @@ func (a *Auditor) Verify(ctx context.Context, o VerifyOptions) (*Report, error) 
 	}
 	v := &verifier{
 		a: a, report: &Report{Head: head, Findings: []Finding{}, Models: []ModelReport{}},
-		streams: map[string]*streamCheck{}, ids: map[uuid.UUID]struct{}{}, keys: map[keyID]keyUse{},
+		streams: map[string]*streamCheck{}, ids: map[uuid.UUID]struct{}{}, keys: map[keyID]keyUse{}, voids: map[keyID]keyUse{},
 	}
 	if o.Models != nil {
 		v.models = newModelChecks(o.Models.Positions())
@@ -151,7 +151,8 @@ type verifier struct {
 	streams map[string]*streamCheck
 	ids     map[uuid.UUID]struct{}
 	keys    map[keyID]keyUse
-	models  *modelChecks // nil: there are none
+	voids   map[keyID]keyUse // keys that must not be used any more
+	models  *modelChecks     // nil: there are none
 }
 
 // streamCheck is what must be remembered of a stream.
@@ -205,6 +206,9 @@ func (v *verifier) event(rec *events.Recorded) {
 	}
 	if thread, ok := ev.(events.Thread); ok {
 		v.turns(s, rec, thread)
+	}
+	if void, ok := ev.(events.EffectVoided); ok {
+		v.voided(rec, meta, void)
 	}
 	if v.models != nil {
 		if err := v.models.fold(rec, ev); err != nil {

@@ -47,6 +47,9 @@ func (v *verifier) unique(s *streamCheck, rec *events.Recorded, meta events.Meta
 		return
 	}
 	id, at := keyOf(rec.Stream, meta.Key), meta.RecordedAt.UnixMicro()
+	if void, ok := v.voids[id]; ok && within24h(void.at, at) {
+		v.find(CheckIDs, rec, "its idempotency key %q was voided at revision %d: it could have no effect any more", meta.Key, void.revision)
+	}
 	old, used := v.keys[id]
 	if used && old.revision+1 == rec.Revision && old.at == at { // of the same command
 		old.revision = rec.Revision
@@ -54,10 +57,21 @@ func (v *verifier) unique(s *streamCheck, rec *events.Recorded, meta events.Meta
 		return
 	}
 	s.commands++
-	if used && time.Duration(at-old.at)*time.Microsecond < keyLifetime && s.commands-old.command <= keysKept {
+	if used && within24h(old.at, at) && s.commands-old.command <= keysKept {
 		v.find(CheckIDs, rec, "the idempotency key %q was used by the command at revision %d", meta.Key, old.revision)
 	}
 	v.keys[id] = keyUse{at, rec.Revision, s.commands}
+}
+
+func within24h(old, at int64) bool { return time.Duration(at-old)*time.Microsecond < keyLifetime }
+
+// voided notes a key under which nothing may be carried out any more.
+func (v *verifier) voided(rec *events.Recorded, meta events.Metadata, ev events.EffectVoided) {
+	id, at := keyOf(rec.Stream, ev.Key), meta.RecordedAt.UnixMicro()
+	if old, ok := v.keys[id]; ok && within24h(old.at, at) {
+		v.find(CheckIDs, rec, "the idempotency key %q that it voids was used by the command at revision %d", ev.Key, old.revision)
+	}
+	v.voids[id] = keyUse{at: at, revision: rec.Revision}
 }
 
 // turns follows the turns of a thread and their tool calls.

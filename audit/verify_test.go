@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/audit"
@@ -65,6 +66,26 @@ func TestVerifyFindsFaults(t *testing.T) {
 				w.pass(24*60*60*1e9 - 1000*1e3)
 			}
 		}, []string{`ids at 4: the idempotency key "k" was used by the command at revision 1`}},
+		{"a call of the model that is missing", log(opened, started, events.ModelCalled{TurnID: "trn_1", N: 1}, events.ModelCalled{TurnID: "trn_1", N: 3}, completed), []string{"number 3 comes where 2 is next"}},
+		{"a call of the model outside of a turn", log(opened, events.ModelCalled{TurnID: "trn_1", N: 1}), []string{"trn_1 does not run: none does"}},
+		{"an effect that was voided", func(w *world) {
+			w.append("user-alice", events.Metadata{}, events.EffectVoided{Key: "call:trn_1:c"})
+			w.append("user-bob", events.Metadata{Key: "call:trn_1:c"}, add("1"))
+			w.append("user-alice", events.Metadata{Key: "call:trn_1:d"}, add("2"))
+			w.append("user-alice", events.Metadata{Key: "call:trn_1:c"}, add("3"))
+		}, []string{`ids at 4: its idempotency key "call:trn_1:c" was voided at revision 0`}},
+		{"a void behind the effect", func(w *world) {
+			w.append("user-alice", events.Metadata{Key: "call:trn_1:c"}, add("1"))
+			w.append("user-alice", events.Metadata{}, events.EffectVoided{Key: "call:trn_1:c"}, events.EffectVoided{Key: "call:trn_1:d"})
+		}, []string{`ids at 2: the idempotency key "call:trn_1:c" that it voids was used by the command at revision 0`}},
+		{"nodes, voids and requests to cancel as they are", func(w *world) {
+			w.append(events.NodeStream("a"), events.Metadata{}, events.NodeStarted{Instance: "a", Boot: "b"}, events.NodeAlive{Instance: "a", Boot: "b"})
+			w.append("user-alice", events.Metadata{}, events.EffectVoided{Key: "call:trn_1:c"})
+			w.append(thread, events.Metadata{}, opened, started, called, events.TurnCancelRequested{TurnID: "trn_1"}, returned, events.TurnInterrupted{TurnID: "trn_1"})
+		}, nil},
+		{"a node's event in a user's stream", func(w *world) {
+			w.append("user-alice", events.Metadata{}, events.NodeStarted{Instance: "a", Boot: "b"})
+		}, []string{"no place"}},
 		{"an event's id again", func(w *world) {
 			w.appendAs("k", "user-alice", events.Metadata{}, add("1"))
 			w.appendAs("other", "user-alice", events.Metadata{}, add("2"))
@@ -232,7 +253,8 @@ func TestExportImport(t *testing.T) {
 	if strings.Contains(lines.String(), "bob") {
 		t.Error("the export holds what is bob’s")
 	}
-	other := &world{t: t, store: memstore.New()}
+	other := newWorld(t)
+	other.now = monday.Add(30 * 24 * time.Hour) // when the import is made
 	n, err := audit.Import(t.Context(), other.store, &lines, nil)
 	if err != nil || n != 26 {
 		t.Fatalf("%d events, %v", n, err)

@@ -1,8 +1,10 @@
 package audit_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"strconv"
 	"testing"
 	"time"
@@ -20,14 +22,54 @@ var monday = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // world is a log that a test writes.
 type world struct {
 	t     testing.TB
-	store *memstore.Store
+	store *clocked
 	now   time.Time
 	n     int
 }
 
+// clocked is a store with a clock of its own.
+type clocked struct {
+	*memstore.Store
+	now   func() time.Time
+	taken map[chatkitd.Position]time.Time
+	reads int
+}
+
+func (c *clocked) Append(ctx context.Context, stream string, expected events.Revision, evs ...events.New) (events.Appended, error) {
+	at, err := c.Store.Append(ctx, stream, expected, evs...)
+	if err != nil {
+		return at, err
+	}
+	for i := range evs {
+		c.taken[position(at.Position.Commit-uint64(i))] = c.now()
+	}
+	return at, nil
+}
+
+func (c *clocked) ReadStream(ctx context.Context, stream string, o events.StreamRead) iter.Seq2[events.Recorded, error] {
+	return c.dated(c.Store.ReadStream(ctx, stream, o))
+}
+
+func (c *clocked) ReadAll(ctx context.Context, o events.AllRead) iter.Seq2[events.Recorded, error] {
+	return c.dated(c.Store.ReadAll(ctx, o))
+}
+
+func (c *clocked) dated(seq iter.Seq2[events.Recorded, error]) iter.Seq2[events.Recorded, error] {
+	return func(yield func(events.Recorded, error) bool) {
+		for rec, err := range seq {
+			rec.Time = c.taken[rec.Position]
+			c.reads++
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{t: tb, store: memstore.New(), now: monday}
+	w := &world{t: tb, now: monday}
+	w.store = &clocked{Store: memstore.New(), now: func() time.Time { return w.now }, taken: map[chatkitd.Position]time.Time{}}
 	tb.Cleanup(func() { _ = w.store.Close() })
 	return w
 }

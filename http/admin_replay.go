@@ -11,18 +11,24 @@ import (
 
 const maxTraceID = 256 // bytes of an id whose cause is looked for
 
+const maxStepPage = 1000
+
 // replay handles GET /api/v1/admin/replay: a user's tasks or a thread as they
-// were.
+// were, and a page of the steps that led there.
 func (s *Server) replay(r *request) error {
-	q := readQuery(r.c, "user", "thread", "at", "position", "revision", "steps")
+	q := readQuery(r.c, "user", "thread", "at", "position", "revision", "steps", "newest", "order", "limit", "after")
 	query := chatkitd.ReplayQuery{
-		User: q.user("user"), Thread: q.thread("thread"), At: q.time("at"), Revision: q.number("revision"), Steps: q.flag("steps"),
+		User: q.user("user"), Thread: q.thread("thread"), At: q.time("at"), Revision: q.number("revision"),
+		Steps: q.flag("steps"), Newest: q.newest(), Limit: q.limit("limit", maxStepPage), After: q.number("after"),
 	}
 	if pos := q.position("position"); q.has("position") {
 		query.Position = &pos
 	}
 	q.atMostOne("user", "thread")
 	q.atMostOne("at", "position", "revision")
+	if !query.Steps {
+		q.none("is for steps: ask for them with steps=true", "newest", "order", "limit", "after")
+	}
 	if !q.has("user") && !q.has("thread") {
 		q.fail("user or thread is required: say whose state is wanted")
 	}
@@ -34,6 +40,7 @@ func (s *Server) replay(r *request) error {
 	}
 	state, err := s.opts.Auditor.Replay(r.ctx, query)
 	switch {
+	case query.After != nil: // a further page of steps, without the state
 	case query.User != "" && state.Tasks == nil:
 		state.Tasks = []chatkitd.Task{}
 	case query.Thread != "" && state.Items == nil:

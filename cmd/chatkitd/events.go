@@ -93,7 +93,7 @@ func (c eventsCmd) query(now time.Time) (q chatkitd.EventQuery, zone *time.Locat
 	zone = zoneOf(c.UTC)
 	q = chatkitd.EventQuery{
 		Stream: c.Stream, User: chatkitd.UserID(c.User), Thread: chatkitd.ThreadID(c.Thread),
-		Types: c.Type, From: c.From, To: c.To,
+		Types: c.Type, From: c.From, To: c.To, Bare: c.JSON,
 	}
 	if q.Since, err = c.Since.at("--since", now, zone); err != nil {
 		return q, zone, err

@@ -237,7 +237,7 @@ func TestTraceCommand(t *testing.T) {
 	s := newStory(t)
 	done := eventLinesOf(t, s.run(t, "events", "--json", "--type=task.completed"))[0]
 	tree := s.run(t, "trace", fmt.Sprint(done.Position))
-	contains(t, tree, "request of alice in "+s.thread, "└─ message “done with the milk”", "turn completed", "model offline", "asked 3 times",
+	contains(t, tree, "request of alice in "+s.thread, "└─ message “done with the milk”", "turn completed", "model offline", "3 calls of the model",
 		"tool complete_task(", "→ {\"success\":true", "completed “buy milk”  ◀")
 	if byID := s.run(t, "trace", done.ID); byID != tree {
 		t.Errorf("by its id:\n%s\nby its position:\n%s", byID, tree)

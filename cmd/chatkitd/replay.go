@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/audit"
-	"github.com/chatkitd/chatkitd/chatkit"
 )
 
 type replayCmd struct {
@@ -44,7 +47,7 @@ func (c replayCmd) Run(p *program) (err error) {
 	zone := zoneOf(c.UTC)
 	q := chatkitd.ReplayQuery{
 		User: chatkitd.UserID(c.User), Thread: chatkitd.ThreadID(c.Thread),
-		Position: c.Position, Revision: c.Revision, Steps: c.Steps,
+		Position: c.Position, Revision: c.Revision,
 	}
 	if q.At, err = c.At.at("--at", time.Now(), zone); err != nil {
 		return usageError{err}
@@ -58,40 +61,100 @@ func (c replayCmd) Run(p *program) (err error) {
 	if err != nil {
 		return asked(err)
 	}
+	steps := func(yield func(chatkitd.ReplayStep) error) error { return log.audit.Steps(p.ctx, c.upTo(q, r), yield) }
 	if c.JSON {
-		return c.json(p, r)
+		return c.json(p.stdout, r, steps)
 	}
 	text := &replayText{screen: newScreen(p.stdout), zone: zone, asked: q}
-	return text.print(r)
+	if err := text.print(r); err != nil || !c.Steps {
+		return err
+	}
+	return text.steps(steps)
 }
 
-// json prints a state in the shapes that clients know.
-func (c replayCmd) json(p *program, r chatkitd.Replay) error {
-	var steps *[]chatkitd.ReplayStep
-	if c.Steps {
-		if r.Steps == nil {
-			r.Steps = []chatkitd.ReplayStep{}
-		}
-		steps = &r.Steps
+// upTo asks for the steps to the very state that was read, although the stream goes
+// on meanwhile.
+func (replayCmd) upTo(q chatkitd.ReplayQuery, r chatkitd.Replay) chatkitd.ReplayQuery {
+	if r.Revision == nil {
+		return q
 	}
-	enc := json.NewEncoder(p.stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
+	return chatkitd.ReplayQuery{User: q.User, Thread: q.Thread, Revision: r.Revision}
+}
+
+// json prints a state in the shapes that clients know. The steps are printed as
+// they are read: there may be any number of them.
+func (c replayCmd) json(w io.Writer, r chatkitd.Replay, steps func(func(chatkitd.ReplayStep) error) error) error {
+	out := bufio.NewWriter(w)
+	field := func(first bool, name string, v any) error {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("  ", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		sep := ",\n"
+		if first {
+			sep = "{\n"
+		}
+		_, err := fmt.Fprintf(out, "%s  %q: %s", sep, name, bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+		return err
+	}
+	var err error
 	if c.Thread != "" {
-		if r.Items == nil {
-			r.Items = []json.RawMessage{}
+		items := r.Items
+		if items == nil {
+			items = []json.RawMessage{}
 		}
-		return enc.Encode(struct {
-			Thread *chatkit.Thread        `json:"thread"`
-			Items  []json.RawMessage      `json:"items"`
-			Steps  *[]chatkitd.ReplayStep `json:"steps,omitempty"`
-		}{r.Thread, r.Items, steps})
+		err = errors.Join(field(true, "thread", r.Thread), field(false, "items", items))
+	} else {
+		tasks := r.Tasks
+		if tasks == nil {
+			tasks = []chatkitd.Task{}
+		}
+		err = field(true, "tasks", tasks)
 	}
-	if r.Tasks == nil {
-		r.Tasks = []chatkitd.Task{}
+	if err != nil {
+		return err
 	}
-	return enc.Encode(struct {
-		Tasks []chatkitd.Task        `json:"tasks"`
-		Steps *[]chatkitd.ReplayStep `json:"steps,omitempty"`
-	}{r.Tasks, steps})
+	if c.Steps {
+		if err := jsonSteps(out, steps); err != nil {
+			return err
+		}
+	}
+	if _, err := out.WriteString("\n}\n"); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func jsonSteps(out *bufio.Writer, steps func(func(chatkitd.ReplayStep) error) error) error {
+	if _, err := out.WriteString(",\n  \"steps\": ["); err != nil {
+		return err
+	}
+	n := 0
+	err := steps(func(s chatkitd.ReplayStep) error {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("    ", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(s); err != nil {
+			return err
+		}
+		sep := ",\n    "
+		if n++; n == 1 {
+			sep = "\n    "
+		}
+		_, err := fmt.Fprintf(out, "%s%s", sep, bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+		return err
+	})
+	if err != nil {
+		return asked(err)
+	}
+	end := "]"
+	if n > 0 {
+		end = "\n  ]"
+	}
+	_, err = out.WriteString(end)
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -33,17 +34,37 @@ func (t *replayText) print(r chatkitd.Replay) error {
 	} else {
 		t.list(&b, r)
 	}
-	if t.asked.Steps {
-		b.WriteString("\n" + t.paint(bold, "What happened") + "\n")
-		if len(r.Steps) == 0 {
-			b.WriteString("\nNothing yet.\n")
-		}
-		for _, s := range r.Steps {
-			t.step(&b, s)
-		}
+	if r.Younger > 0 {
+		fmt.Fprintf(&b, "\n%s\n", t.paint(yellow, counted(r.Younger, "event of it bears", "events of it bear")+
+			" a later time: clocks were apart. It is the state after the last event that does not."))
 	}
 	_, err := fmt.Fprint(t, b.String())
 	return err
+}
+
+// steps prints each step when it has been read.
+func (t *replayText) steps(each func(func(chatkitd.ReplayStep) error) error) error {
+	out := bufio.NewWriter(t)
+	if _, err := out.WriteString("\n" + t.paint(bold, "What happened") + "\n"); err != nil {
+		return err
+	}
+	n := 0
+	err := each(func(s chatkitd.ReplayStep) error {
+		n++
+		var b strings.Builder
+		t.step(&b, s)
+		_, err := out.WriteString(b.String())
+		return err
+	})
+	if err != nil {
+		return asked(err)
+	}
+	if n == 0 {
+		if _, err := out.WriteString("\nNothing yet.\n"); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // moment says which state it is.

@@ -149,7 +149,9 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 			add("%s", milliseconds(n.Duration))
 		}
 	case audit.TurnDetail:
-		add("%s", milliseconds(n.Duration))
+		if n.Duration > 0 {
+			add("%s", milliseconds(n.Duration))
+		}
 		if d.Calls > 1 {
 			add("%d calls of the model", d.Calls)
 		}
@@ -157,7 +159,9 @@ func (t *traceText) facts(n chatkitd.TraceNode) string {
 			add("%d+%d tokens", d.Usage.Input, d.Usage.Output)
 		}
 	case audit.ModelDetail:
-		add("tokens: %d in (%d cached), %d out (%d for reasoning)", d.Usage.Input, d.Usage.Cached, d.Usage.Output, d.Usage.Reasoning)
+		if d.Usage != (chatkitd.Usage{}) || d.N == 0 {
+			add("tokens: %d in (%d cached), %d out (%d for reasoning)", d.Usage.Input, d.Usage.Cached, d.Usage.Output, d.Usage.Reasoning)
+		}
 		if len(d.Responses) > 0 {
 			add("responses %s", printable(strings.Join(d.Responses, " ")))
 		}
