@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CHATKITD_TEST_BE_THE_PROGRAM") != "" {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, nil))
 	}
+	answerWithin = time.Second
 	os.Exit(m.Run())
 }
 

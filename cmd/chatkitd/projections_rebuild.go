@@ -102,7 +102,7 @@ func (c rebuildProjectionsCmd) alone(p *program, w *rebuildWatch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.store.Look(p.ctx); err != nil { // an EventStoreDB that is away
+	if err := d.store.Ready(p.ctx); err != nil { // an EventStoreDB that is away
 		return fmt.Errorf("%s: %w", eventStoreSetting, err)
 	}
 	before, err := d.views.States(p.ctx)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -88,26 +89,45 @@ func newService(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *s
 			return agent.New(agent.Options{Model: model, Tools: tools.New(tasks, s.data.views, log), Log: log})
 		},
 		MaxTurns: cfg.MaxTurns, TurnTimeout: cfg.TurnTimeout, HistoryItems: cfg.HistoryItems, MaxActors: cfg.MaxActors,
+		Shared: s.shared(), Instance: s.data.node, RenewEvery: pulse.renew, Lease: pulse.lease,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ready := &readiness{models: s.data.views}
 	s.http, err = chatkitdhttp.New(chatkitdhttp.Options{
 		Log: log, Auth: s.auth,
 		Tasks: s.actors, TaskReader: s.data.views, Threads: s.actors, ThreadReader: s.data.views,
 		Auditor: audit.New(s.data.store, audit.Options{Dense: s.data.log.dense()}), Projections: s.data.views, AuditLog: auditlog.New(s.data.store, nil),
 		Page: web.Files(), Gatherer: registry, Registerer: registry,
-		Checks: []chatkitdhttp.Check{
-			{Name: "event_store", Func: s.data.store.Ready},
-			{Name: "read_models", Func: ready.caughtUp},
-			{Name: "projections", Func: ready.running, Optional: true},
-			{Name: "token_keys", Func: s.auth.Ready},
-		},
+		Checks:      s.checks(),
 		CORSOrigins: cfg.CORSOrigins, Development: cfg.IsDevelopment(),
 		MaxStreams: cfg.MaxStreams, RateLimit: rateLimit(cfg), RateBurst: 2 * cfg.RateLimit,
 	})
 	return s, err
+}
+
+// pulse is how often servers on one log say that they are there, and after how
+// much silence one is taken for dead. Zero is the default of actors; tests are in
+// more of a hurry.
+var pulse struct{ renew, lease time.Duration }
+
+// shared reports whether other servers may append to the log.
+func (s *service) shared() bool { return !s.data.log.dense() }
+
+func (s *service) checks() []chatkitdhttp.Check {
+	ready := &readiness{models: s.data.views}
+	checks := []chatkitdhttp.Check{
+		{Name: "event_store", Func: s.data.store.Ready},
+		{Name: "read_models", Func: ready.caughtUp},
+		{Name: "projections", Func: ready.running, Optional: true},
+		{Name: "token_keys", Func: s.auth.Ready},
+	}
+	if s.shared() {
+		checks = append(checks, chatkitdhttp.Check{
+			Name: "other_servers", Func: func(context.Context) error { return s.actors.Ready() },
+		})
+	}
+	return checks
 }
 
 // rateLimit translates the setting, in which 0 means none.
@@ -157,7 +177,7 @@ func (s *service) serve(p *program) error {
 	defer stopViews()
 	failed := make(chan error, 3) // one for each part, so that none blocks
 	var parts sync.WaitGroup
-	parts.Go(func() { failed <- s.followLog(views, &parts) })
+	parts.Go(func() { failed <- s.followLog(views, &parts, failed) })
 	parts.Go(func() { failed <- s.http.Serve(ln) })
 
 	s.greet(p, ln.Addr().String())
@@ -186,13 +206,14 @@ func (s *service) serve(p *program) error {
 
 // followLog does what needs the log, once it is there and the folder's: it keeps the
 // read models, until ctx ends. Another log than the folder's is an error.
-func (s *service) followLog(ctx context.Context, parts *sync.WaitGroup) error {
+func (s *service) followLog(ctx context.Context, parts *sync.WaitGroup, failed chan<- error) error {
 	if err := s.data.store.Await(ctx, s.log); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
+	parts.Go(func() { failed <- s.actors.Run(ctx) })
 	parts.Go(func() { s.closeCutOffTurns(ctx) })
 	return s.data.views.Run(ctx)
 }
@@ -215,20 +236,26 @@ func waitFor(ctx context.Context, parts *sync.WaitGroup) error {
 // closeCutOffTurns ends the turns that a crash cut off, once the read model that
 // knows them has seen the whole log.
 func (s *service) closeCutOffTurns(ctx context.Context) {
-	if err := s.data.views.CaughtUp(ctx); err != nil {
-		if ctx.Err() == nil {
-			s.log.Warn("turns that were cut off are closed when their threads are next used", "err", err)
+	const first, last = time.Second, 30 * time.Second
+	for wait := first; ; wait = min(2*wait, last) {
+		ids, err := s.data.views.OpenTurns(ctx)
+		if err == nil {
+			if len(ids) > 0 {
+				failed := s.actors.Recover(ctx, ids)
+				s.log.Info("looked for turns that were cut off", "threads", len(ids), "failed", failed)
+			}
+			return
 		}
-		return
-	}
-	ids, err := s.data.views.OpenTurns(ctx)
-	if err != nil {
-		s.log.Warn("turns that were cut off are closed when their threads are next used", "err", err)
-		return
-	}
-	if len(ids) > 0 {
-		failed := s.actors.Recover(ctx, ids)
-		s.log.Info("looked for turns that were cut off", "threads", len(ids), "failed", failed)
+		if ctx.Err() == nil && wait == first {
+			s.log.Warn("turns that were cut off cannot be looked for yet; each is closed at the latest when its thread is used", "err", err)
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
 	}
 }
 

@@ -125,6 +125,17 @@ func (f Folder) CheckKind(is Identity) error {
 	return &OtherLogError{Dir: f.Dir, Was: was, Now: is, Derived: there}
 }
 
+// Claim is [Folder.CheckKind], and makes a folder that has nothing yet one of this
+// kind of log: what is made in it while the log cannot be reached belongs to it.
+// Whoever calls it has the folder.
+func (f Folder) Claim(is Identity) error {
+	if err := f.CheckKind(is); err != nil || len(f.derived()) > 0 {
+		return err
+	}
+	is.First = nil
+	return f.bind(is)
+}
+
 // check compares a log with the one that the folder belongs to. It returns whether
 // the folder is bound to this very log already.
 func (f Folder) check(is Identity) (bound bool, err error) {

@@ -252,6 +252,36 @@ func TestAwaitAnotherLog(t *testing.T) {
 	}
 }
 
+// TestClaim makes read models in a new folder while the log is away: they are of
+// that log, whichever it turns out to be.
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t, false)
+	is := logbind.Identity{Kind: logbind.EventStoreDB, Where: "db:2113"}
+	if err := f.Claim(is); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, model, "tables without rows")
+	if err := f.Claim(logbind.Identity{Kind: logbind.Embedded}); !errors.Is(err, logbind.ErrOtherLog) {
+		t.Errorf("as another kind: %v", err)
+	}
+	if err := f.Claim(is); err != nil {
+		t.Error(err)
+	}
+	one := newLog(t, 1)
+	for range 2 {
+		if err := look(t, one, f, logbind.EventStoreDB); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := f.Claim(is); err != nil { // says nothing less than before
+		t.Error(err)
+	}
+	if err := look(t, newLog(t, 1), f, logbind.EventStoreDB); !errors.Is(err, logbind.ErrOtherLog) {
+		t.Errorf("another log: %v", err)
+	}
+}
+
 func TestDamagedBinding(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t, true)

@@ -38,8 +38,10 @@ type Store struct {
 	known atomic.Bool // the log is the folder's, or both are new
 	bound atomic.Bool // and the folder says so
 
+	looking sync.Mutex // held by a look
+
 	mu  sync.Mutex
-	err error // of the last look
+	err error // of the last look; nil before the first
 }
 
 var _ Log = (*Store)(nil)
@@ -47,21 +49,30 @@ var _ Log = (*Store)(nil)
 // New returns a store that knows nothing of the log yet; see [Store.Look] and
 // [Store.Await]. It closes log when it is closed.
 func New(log Log, folder Folder, kind, where string) *Store {
-	return &Store{Log: log, folder: folder, kind: kind, where: where, err: errors.New("the log was not looked at yet")}
+	return &Store{Log: log, folder: folder, kind: kind, where: where}
 }
 
 // Look reads which log it is and binds the folder. It returns an [*OtherLogError]
 // when the folder belongs to another one, and what the log returns while it is
 // away.
 func (s *Store) Look(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	if s.bound.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	s.err = s.look(ctx)
+	err := s.look(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	return err
+}
+
+func (s *Store) lastError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.err
 }
 
@@ -87,31 +98,33 @@ func (s *Store) look(ctx context.Context) error {
 // Await looks again and again until the log has answered. It returns an
 // [*OtherLogError] or ctx's error.
 func (s *Store) Await(ctx context.Context, log *slog.Logger) error {
-	for tries := 0; ; tries++ {
-		if s.known.Load() {
-			return nil
+	err := s.lastError() // of a look before
+	for warned := false; !s.known.Load(); {
+		if err != nil && !warned {
+			warned = true
+			log.WarnContext(ctx, "the event log does not answer; the server is not ready until it does", "err", err)
 		}
-		err := s.Look(ctx)
+		err = s.Look(ctx)
 		switch {
-		case err == nil:
-			if tries > 0 {
-				log.InfoContext(ctx, "the event log answers")
-			}
-			return nil
+		case err == nil && warned:
+			log.InfoContext(ctx, "the event log answers")
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrOtherLog):
 			return err
+		case err != nil:
+			sleep(ctx, lookAgain)
 		}
-		if tries == 0 {
-			log.WarnContext(ctx, "the event log does not answer; the server is not ready until it does", "err", err)
-		}
-		t := time.NewTimer(lookAgain)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -120,12 +133,18 @@ func (s *Store) open() error {
 	if s.known.Load() {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known.Load() {
-		return nil
+	if err := s.lastError(); err != nil {
+		return unavailable(err)
 	}
-	return fmt.Errorf("%w: %w", events.ErrUnavailable, s.err)
+	return unavailable(errNotYet)
+}
+
+var errNotYet = errors.New("the log was not looked at yet")
+
+// unavailable is the error of a call: why the last look failed is none of its
+// caller's errors, but only a text.
+func unavailable(why error) error {
+	return fmt.Errorf("%w: %s", events.ErrUnavailable, why.Error())
 }
 
 // ensure binds the folder before the first event leaves the log.
@@ -134,7 +153,7 @@ func (s *Store) ensure(ctx context.Context) error {
 		return nil
 	}
 	if err := s.Look(ctx); err != nil {
-		return fmt.Errorf("%w: %w", events.ErrUnavailable, err)
+		return unavailable(err)
 	}
 	return nil
 }
