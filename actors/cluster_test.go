@@ -23,6 +23,8 @@ type wire struct {
 
 	mu     sync.Mutex
 	cut    bool
+	mute   bool          // appends are refused, reads are not
+	deaf   bool          // subscriptions give nothing, the rest works
 	frozen chan struct{} // nil: it is not
 	change chan struct{} // closed, and replaced, at every change
 	then   func(stream string) error
@@ -41,6 +43,21 @@ func (w *wire) set(cut, frozen bool) {
 		close(w.frozen)
 		w.frozen = nil
 	}
+	close(w.change)
+	w.change = make(chan struct{})
+}
+
+// setMute and setDeaf take a part of the store away.
+func (w *wire) setMute(mute bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mute = mute
+}
+
+func (w *wire) setDeaf(deaf bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = deaf
 	close(w.change)
 	w.change = make(chan struct{})
 }
@@ -87,6 +104,12 @@ func (w *wire) pass(ctx context.Context) error {
 func (w *wire) Append(ctx context.Context, stream string, expected events.Revision, evs ...events.New) (events.Appended, error) {
 	if err := w.pass(ctx); err != nil {
 		return events.Appended{}, err
+	}
+	w.mu.Lock()
+	mute := w.mute
+	w.mu.Unlock()
+	if mute {
+		return events.Appended{}, fmt.Errorf("the log is read-only: %w", events.ErrUnavailable)
 	}
 	at, err := w.Store.Append(ctx, stream, expected, evs...)
 	if err == nil && !strings.HasPrefix(stream, events.NodePrefix) {
@@ -136,7 +159,7 @@ func (s *wiredSubscription) Next(ctx context.Context) (events.Batch, error) {
 	batch, err := s.Subscription.Next(ctx)
 	for err == nil {
 		s.wire.mu.Lock()
-		held, change := s.wire.cut || s.wire.frozen != nil, s.wire.change
+		held, change := s.wire.cut || s.wire.deaf || s.wire.frozen != nil, s.wire.change
 		s.wire.mu.Unlock()
 		if !held {
 			break

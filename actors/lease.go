@@ -33,35 +33,30 @@ func (n *node) lookAfter(ctx context.Context) error {
 	}
 }
 
-// listen finds out whether the store answers. While it does not nobody can be
-// heard, and silence means nothing.
+// listen finds out whether this process hears. While it does not, silence means
+// nothing. As long as nobody is missed it is enough that the store answers. When
+// somebody is, an event is sent through the log: when it comes back, the store
+// takes appends, the other's too, and all that was appended before was heard.
 func (n *node) listen(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, n.sys.opts.RenewEvery)
 	defer cancel()
 	at := time.Now()
-	_, err := n.sys.opts.Store.Head(ctx)
+	var err error
+	if n.sys.peers.missed(at, n.sys.opts.Lease/2) {
+		var revision uint64
+		if revision, err = n.alive(ctx); err == nil {
+			err = n.hears(ctx, revision)
+		}
+	} else {
+		_, err = n.sys.opts.Store.Head(ctx)
+	}
 	n.sys.peers.listening(at, err == nil, 3*n.sys.opts.RenewEvery)
 }
 
-// takeOver closes the turns of processes that have been silent for a lease.
-// Before it takes them for dead it sends an event through the log: when that comes
-// back, the store takes appends, and all that was appended before was heard.
+// takeOver closes the turns of processes that have been silent for a lease, all
+// of which this one has heard.
 func (n *node) takeOver(ctx context.Context) {
-	lease := n.sys.opts.Lease
-	silent := n.sys.peers.silent(time.Now(), lease)
-	if len(silent) > 0 {
-		limit, cancel := context.WithTimeout(ctx, n.sys.opts.RenewEvery)
-		revision, err := n.alive(limit)
-		if err == nil {
-			err = n.hears(limit, revision)
-		}
-		cancel()
-		if err != nil {
-			n.sys.peers.listening(time.Now(), false, 0)
-			return // pulse sees to a taken instance
-		}
-	}
-	orphans := n.sys.peers.giveUp(time.Now(), lease, silent)
+	orphans := n.sys.peers.giveUp(time.Now(), n.sys.opts.Lease)
 	if len(orphans) > 0 {
 		n.sys.opts.Log.Warn("nothing is heard of other processes; their turns are closed", "turns", len(orphans))
 	}

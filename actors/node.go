@@ -23,8 +23,8 @@ type node struct {
 	boot   string // this start, and no other
 	stream string
 
-	// say is held while an event is appended to the stream; exists and revision
-	// belong to who holds it.
+	// say is held while an event is appended to the stream; what is up to seq
+	// belongs to who holds it.
 	say      chan struct{}
 	exists   bool
 	revision uint64
@@ -139,19 +139,19 @@ func (n *node) persist(ctx context.Context, try func(context.Context) error) err
 // append adds an event to the node's own stream and returns its revision. A
 // revision that is not as expected is somebody else's event, or one of its own
 // whose answer was lost.
-func (n *node) append(ctx context.Context, ev events.Node) (uint64, error) {
+func (n *node) append(ctx context.Context, ev events.Node) (revision uint64, err error) {
 	select {
 	case n.say <- struct{}{}:
 		defer func() { <-n.say }()
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	revision, err := n.appendHeld(ctx, ev)
-	n.sys.metrics.said(err)
-	return revision, err
-}
-
-func (n *node) appendHeld(ctx context.Context, ev events.Node) (uint64, error) {
+	defer func() { n.sys.metrics.said(err) }()
+	if !n.begun {
+		if err := n.last(ctx); err != nil {
+			return 0, err
+		}
+	}
 	n.seq++
 	key := fmt.Sprintf("%s:%d", n.boot, n.seq)
 	recs, err := events.Prepare(n.stream, events.Metadata{RecordedAt: n.sys.now()}, key, ev)
@@ -166,6 +166,9 @@ func (n *node) appendHeld(ctx context.Context, ev events.Node) (uint64, error) {
 		at, err := n.sys.opts.Store.Append(ctx, n.stream, expected, recs...)
 		if err == nil {
 			n.exists, n.revision = true, at.Revision
+			if _, started := ev.(events.NodeStarted); started {
+				n.begun = true
+			}
 			return at.Revision, nil
 		}
 		if !errors.Is(err, events.ErrWrongRevision) {
@@ -213,14 +216,8 @@ func (n *node) taken(by string) error {
 // before does not matter: its process is gone, or it answers.
 func (n *node) start(ctx context.Context) error {
 	return n.persist(ctx, func(ctx context.Context) error {
-		if err := n.last(ctx); err != nil {
-			return err
-		}
-		if _, err := n.append(ctx, events.NodeStarted{Instance: n.sys.opts.Instance, Boot: n.boot}); err != nil {
-			return err
-		}
-		n.begun = true
-		return nil
+		_, err := n.append(ctx, events.NodeStarted{Instance: n.sys.opts.Instance, Boot: n.boot})
+		return err
 	})
 }
 

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -158,32 +157,28 @@ func (p *peers) listening(at time.Time, ok bool, patience time.Duration) {
 	p.proven = at
 }
 
-// silent returns the instances that have not been heard of for a lease, while
-// this process heard all the time.
-func (p *peers) silent(now time.Time, lease time.Duration) []string {
+// missed reports whether a process has not been heard of for a time.
+func (p *peers) missed(now time.Time, limit time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.since.IsZero() || now.Sub(p.since) < lease {
-		return nil
-	}
-	var out []string
-	for instance, at := range p.heard {
-		if now.Sub(at) >= lease {
-			out = append(out, instance)
+	for _, at := range p.heard {
+		if now.Sub(at) >= limit {
+			return true
 		}
 	}
-	slices.Sort(out)
-	return out
+	return false
 }
 
-// giveUp takes the processes that are still silent for dead, of those given, and
-// returns all turns that are given up and not closed.
-func (p *peers) giveUp(now time.Time, lease time.Duration, instances []string) []away {
+// giveUp takes for dead the processes that have not been heard of for a lease in
+// which this one heard all the time. It returns all turns that are given up and
+// not closed.
+func (p *peers) giveUp(now time.Time, lease time.Duration) []away {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	hears := !p.since.IsZero() && now.Sub(p.since) >= lease
 	var out []away
 	for _, a := range p.open {
-		if at := p.heard[a.instance]; slices.Contains(instances, a.instance) && !p.since.IsZero() && now.Sub(at) >= lease {
+		if hears && now.Sub(p.heard[a.instance]) >= lease {
 			a.orphan = true
 		}
 		if a.orphan {

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/actors"
 	"github.com/chatkitd/chatkitd/chatkit"
@@ -117,6 +119,42 @@ func TestOutageIsNobodysDeath(t *testing.T) {
 		}
 		if got := last(t, store, events.ThreadStream(id)); got != "turn.completed" {
 			t.Errorf("the log ends with %s", got)
+		}
+	})
+}
+
+// TestMuteIsNobodysDeath has a store that can be read and not appended to, and a
+// process whose subscription gives nothing: neither can tell who lives.
+func TestMuteIsNobodysDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		begun := make(chan struct{}, 1)
+		a := join(t, store, "node_a", waiting(begun, "half an ans"), func(o *actors.Options) { o.TurnTimeout = time.Hour })
+		b := join(t, store, "node_b", answers("hi"))
+		_, id := create(t, a.System, "alice", "hello")
+		<-begun
+		time.Sleep(10 * time.Second)
+		a.wire.setMute(true)
+		b.wire.setMute(true)
+		time.Sleep(time.Minute)
+		b.wire.setMute(false)
+		time.Sleep(10 * time.Second)
+		a.wire.setMute(false)
+		time.Sleep(time.Minute)
+		if got := last(t, store, events.ThreadStream(id)); got != "turn.started" {
+			t.Fatalf("after a time without appends: %s", got)
+		}
+		b.wire.setDeaf(true)
+		time.Sleep(time.Minute)
+		b.wire.setDeaf(false)
+		time.Sleep(time.Minute)
+		if got := last(t, store, events.ThreadStream(id)); got != "turn.started" {
+			t.Fatalf("after a time without a subscription: %s", got)
+		}
+		a.gone()
+		time.Sleep(time.Minute)
+		if got := last(t, store, events.ThreadStream(id)); got != "turn.interrupted" {
+			t.Errorf("after the process is gone: %s", got)
 		}
 	})
 }
@@ -506,8 +544,6 @@ func TestClone(t *testing.T) {
 			t.Fatalf("a restart was refused: %v", err)
 		case <-time.After(time.Minute):
 		}
-		begun := make(chan struct{})
-		close(begun)
 		a.wire.set(false, false) // it was only paused: it was there first, and nobody has worked since
 		time.Sleep(time.Minute)
 		ended := 0
@@ -523,6 +559,36 @@ func TestClone(t *testing.T) {
 		}
 		if ended != 1 {
 			t.Errorf("%d of two processes under one instance have ended, want one", ended)
+		}
+	})
+}
+
+// TestCloneThatSlept wakes a process whose instance another one has worked under
+// meanwhile: that one stays.
+func TestCloneThatSlept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		a := join(t, store, "node_a", answers("hi"))
+		a.wire.set(false, true)
+		begun := make(chan struct{}, 1)
+		b := join(t, store, "node_a", waiting(begun, "half an ans"))
+		_, id := create(t, b.System, "alice", "hello")
+		time.Sleep(time.Minute)
+		a.wire.set(false, false)
+		select {
+		case err := <-a.ended:
+			if !errors.Is(err, actors.ErrInstanceTaken) {
+				t.Errorf("Run = %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("the one that slept lives on")
+		}
+		time.Sleep(time.Minute)
+		if len(b.ended) > 0 {
+			t.Errorf("the one that works gave way: %v", <-b.ended)
+		}
+		if got := last(t, store, events.ThreadStream(id)); got != "turn.started" {
+			t.Errorf("its turn: %s", got)
 		}
 	})
 }
@@ -571,6 +637,68 @@ func TestStrayTurns(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestNothingIsLeftOfAnEndedTurn asks an actor that has not heard of the end of a
+// turn elsewhere. It must not take up the watch of a turn that has ended.
+func TestNothingIsLeftOfAnEndedTurn(t *testing.T) {
+	ask := map[string]func(m *member, id chatkitd.ThreadID) error{
+		"an attach": func(m *member, id chatkitd.ThreadID) error {
+			_, err := m.AttachTurn(context.Background(), "alice", id)
+			return err
+		},
+		"a command that is refused anyway": func(m *member, id chatkitd.ThreadID) error {
+			_, err := m.DoThread(context.Background(), by("alice"), chatkitd.RenameThread{Thread: id, Title: " "})
+			if chatkitd.CodeOf(err) == chatkitd.CodeInvalid {
+				return nil
+			}
+			return err
+		},
+	}
+	for name, f := range ask {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				reg := prometheus.NewRegistry()
+				begun := make(chan struct{}, 1)
+				a := join(t, store, "node_a", waiting(begun, "half an ans"))
+				b := join(t, store, "node_b", answers("hi"), func(o *actors.Options) { o.Metrics = reg })
+				_, id := create(t, a.System, "alice", "hello")
+				<-begun
+				if st, err := b.AttachTurn(t.Context(), "alice", id); err != nil || st == nil {
+					t.Fatal(st, err)
+				}
+				if got := gauge(t, reg, "chatkitd_actors_turns_elsewhere"); got != 1 {
+					t.Errorf("%v turns are known, want 1", got)
+				}
+				if _, err := a.DoThread(t.Context(), by("alice"), chatkitd.CancelTurn{Thread: id}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if err := f(b, id); err != nil {
+					t.Error(err)
+				}
+				if got := gauge(t, reg, "chatkitd_actors_turns_elsewhere") + gauge(t, reg, "chatkitd_actors_turns_watched"); got != 0 {
+					t.Errorf("%v turns are known that have ended", got)
+				}
+			})
+		})
+	}
+}
+
+func gauge(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	all, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
 
 func cancelNote(in chatkitd.TurnInput) chatkit.Item {

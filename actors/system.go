@@ -114,6 +114,9 @@ var (
 // New returns a running system. The caller must Close it.
 func New(o Options) (*System, error) {
 	o.defaults()
+	if o.Shared && o.Lease < 3*o.RenewEvery {
+		return nil, fmt.Errorf("actors: a lease of %s is too short for a sign of life every %s: it must be three times as long", o.Lease, o.RenewEvery)
+	}
 	s := &System{opts: o, places: make(chan struct{}, o.MaxTurns), turns: make(map[chatkitd.TurnID]*turn)}
 	s.base, s.stopAll = context.WithCancelCause(context.Background())
 	s.hard, s.stopHard = context.WithCancel(context.Background())
