@@ -131,18 +131,8 @@ func twin(w *world) events.New {
 // models builds the read models of a log and returns them as verify reads them.
 func models(t *testing.T, w *world, fault string) *projections.Snapshot {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "readmodels.db")
-	write, err := sqlite.Open(t.Context(), file, sqlite.Options{MaxConns: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = write.Close() })
-	read, err := sqlite.Open(t.Context(), file, sqlite.Options{ReadOnly: true, MaxConns: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = read.Close() })
-	s, err := projections.Open(t.Context(), projections.Options{Write: write, Read: read, Store: w.store})
+	dir := t.TempDir()
+	s, err := projections.Open(t.Context(), projections.Options{Dir: dir, Store: w.store, Dense: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,27 +149,41 @@ func models(t *testing.T, w *world, fault string) *projections.Snapshot {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if fault != "" {
-		for table, model := range map[string]string{
-			"tasks": "tasks", "task_users": "tasks", "task_tags": "tasks",
-			"threads": "threads", "thread_items": "thread_items", "item_threads": "thread_items",
-		} {
-			var generation string
-			if err := write.QueryRowContext(t.Context(), "SELECT generation FROM projections WHERE name = ?", model).Scan(&generation); err != nil {
-				t.Fatal(err)
-			}
-			fault = strings.ReplaceAll(fault, "{"+table+"}", table+"_"+generation)
+	for table, model := range map[string]string{
+		"tasks": "tasks", "task_users": "tasks", "task_tags": "tasks",
+		"threads": "threads", "thread_items": "thread_items", "item_threads": "thread_items",
+	} {
+		if before, _, _ := strings.Cut(fault, "WHERE"); !strings.Contains(before, "{"+table+"}") {
+			continue
 		}
-		if _, err := write.ExecContext(t.Context(), fault); err != nil {
-			t.Fatal(err)
-		}
+		plant(t, dir, model, strings.NewReplacer("{", "", "}", "").Replace(fault))
+		break
 	}
-	snapshot, err := projections.OpenSnapshot(t.Context(), read)
+	snapshot, err := projections.OpenSnapshot(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = snapshot.Close() })
 	return snapshot
+}
+
+// plant changes the tables of a read model behind its back.
+func plant(t *testing.T, dir, model, fault string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "readmodels-"+model+"-*.db"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files of %s: %v, %v", model, files, err)
+	}
+	db, err := sqlite.Open(t.Context(), files[len(files)-1], sqlite.Options{MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), fault); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestVerifyComparesReadModels changes one row of a read model each time.

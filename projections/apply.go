@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,34 +40,33 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 		return s.pass(ctx, m, records, pos, caughtUp)
 	}
 
-	s.live.Add(1) // a build gives the connection away
-	defer s.live.Add(-1)
 	s.lastLive.Store(time.Now().UnixNano())
-	tx, err := s.write.BeginTx(ctx, nil)
+	var f fold
+	var n int
+	var blocking error
+	c := checkpoint{position: pos}
+	err := m.tables.transact(func() error {
+		f = m.Fold(&batch{t: m.tables, watch: true})
+		n, blocking = foldAll(ctx, m, f, records, nil)
+		if _, ok := errors.AsType[*storageError](blocking); ok || n == 0 && blocking != nil {
+			return failure(blocking, records, n)
+		}
+		if err := guard(func() error { return f.Flush(ctx) }); err != nil {
+			return err
+		}
+		if blocking != nil {
+			c.position, caughtUp = records[n-1].Position, false
+		}
+		c.proof = proofOf(&records[n-1].Recorded)
+		return m.tables.save(c)
+	})
 	if err != nil {
-		return stored(err)
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	q := newBatch(tx, m.write, true)
-	f := m.Fold(q)
-	n, blocking := foldAll(ctx, m, f, records, nil)
-	if _, ok := errors.AsType[*storageError](blocking); ok || n == 0 && blocking != nil {
-		return failure(blocking, records, n)
-	}
-	if err := guard(func() error { return f.Flush(ctx) }); err != nil {
 		return err
 	}
-	if blocking != nil {
-		pos, caughtUp = records[n-1].Position, false
-	}
+	pos = c.position
 	last := &records[n-1].Recorded
-	if err := m.checkpoint(ctx, q, pos, proofOf(last)); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return stored(err)
-	}
-	m.saved, m.proof = pos, proofOf(last)
+	m.tables.checkpoint, m.proof = c, c.proof
+	s.forgetFailure(ctx, m)
 	m.advance(pos, last.Time, caughtUp, n, 0, start)
 	if p, ok := f.(publisher); ok {
 		s.hub.publish(p.Changes(), pos)
@@ -80,7 +78,7 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 
 // follows reports whether a projection has anything to do with an event.
 func (m *model) follows(r *record) bool {
-	return (r.event != nil || r.err != nil) && strings.HasPrefix(r.Stream, m.Category())
+	return r.folds&m.bit != 0 && strings.HasPrefix(r.Stream, m.Category())
 }
 
 // errStands says that a model is not to be written at the moment.
@@ -167,12 +165,6 @@ func failure(err error, records []record, n int) error {
 	}
 }
 
-// checkpoint is the last statement of every batch.
-func (m *model) checkpoint(ctx context.Context, q *batch, pos chatkitd.Position, p proof) error {
-	return q.exec(ctx, len(m.write)-1, int64(pos.Commit), int64(pos.Prepare), //nolint:gosec // below 2^63
-		p.Stream, int64(p.Revision), p.ID, m.Name()) //nolint:gosec // below 2^63
-}
-
 // saveAll saves the checkpoints that are in memory only. Losing one costs a few
 // events that are passed again.
 func (s *Service) saveAll(ctx context.Context) {
@@ -194,28 +186,42 @@ func (m *model) hasUnsaved() bool {
 // save saves the checkpoint. The caller holds m.work.
 func (s *Service) save(ctx context.Context, m *model) {
 	m.mu.Lock()
-	pos, unsaved := m.position, m.unsaved
+	c := checkpoint{m.position, m.proof}
+	unsaved := m.unsaved
 	m.unsaved, m.unsavedAt = 0, time.Now()
 	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := s.write.ExecContext(ctx, savePassed, int64(pos.Commit), int64(pos.Prepare), //nolint:gosec // below 2^63
-		m.proof.Stream, int64(m.proof.Revision), m.proof.ID, m.Name()) //nolint:gosec // below 2^63
-	if err != nil {
+	if err := m.tables.transact(func() error { return m.tables.save(c) }); err != nil {
 		m.mu.Lock()
 		m.unsaved += unsaved
 		m.mu.Unlock()
 		s.log.WarnContext(ctx, "a checkpoint is not saved", "projection", m.Name(), "error", err)
 		return
 	}
-	m.saved = pos
+	m.tables.checkpoint = c
 }
 
 func (s *Service) saveFailure(ctx context.Context, m *model, f *Failure) error {
-	text, err := json.Marshal(f)
+	text, err := optional(f)
 	if err != nil {
 		return err
 	}
-	_, err = s.write.ExecContext(ctx, saveFailure, string(text), m.Name())
+	m.mu.Lock()
+	m.stored = f != nil
+	m.mu.Unlock()
+	_, err = s.catalog.ExecContext(ctx, saveFailure, text, m.Name())
 	return err
+}
+
+// forgetFailure is called when a model has gone on. When the catalog cannot be
+// written, the next start sees by the checkpoint that the failure is of the past.
+func (s *Service) forgetFailure(ctx context.Context, m *model) {
+	m.mu.Lock()
+	stored := m.stored
+	m.mu.Unlock()
+	if !stored {
+		return
+	}
+	if err := s.saveFailure(ctx, m, nil); err != nil {
+		s.log.WarnContext(ctx, "the end of a failure is not stored", "projection", m.Name(), "error", err)
+	}
 }

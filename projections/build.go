@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -15,36 +14,37 @@ import (
 
 // buildChunk is how many events a build folds in memory before it writes. It
 // bounds the memory, and a row that changes often in one chunk is written once.
-const buildChunk = 16_384
+const buildChunk = 32_768
 
 // build fills new tables beside the ones that serve.
 type build struct {
 	s        *Service
 	parts    []*part
 	pace     *pace
-	gate     func(ctx context.Context) error
 	offline  bool
-	workers  int
+	paused   func() bool
+	wants    mask
 	start    time.Time
 	progress func(Progress) // nil: nobody asks
+	telling  sync.Mutex     // progress is called by one part at a time
 	head     chatkitd.Position
+	folded   error // of the fold, once the parts have their last chunk
 }
 
 // newBuild is for a job, or, without one, for when nothing runs beside it.
 func newBuild(s *Service, j *job) *build {
-	b := &build{s: s, start: time.Now(), offline: j == nil, workers: runtime.GOMAXPROCS(0)}
-	if b.offline {
-		b.gate = func(ctx context.Context) error { return ctx.Err() }
-	} else {
-		b.gate = j.gate
-		b.workers = max(1, b.workers/2) // turns need the rest
+	b := &build{s: s, start: time.Now(), offline: j == nil, paused: func() bool { return false }}
+	gate := func(ctx context.Context) error { return ctx.Err() }
+	if j != nil {
+		gate, b.paused = j.gate, j.paused
 	}
-	b.pace = &pace{s: s, free: b.offline, gate: b.gate}
+	b.pace = newPace(s, b.offline, gate)
 	return b
 }
 
-// run builds the tables of models and puts them in their place, one after the
-// other. A model for which that fails keeps what it has; the others go on.
+// run builds the tables of models beside one another, and puts each in its place
+// when it is ready. A model for which that fails keeps what it has; the others go
+// on.
 func (b *build) run(ctx context.Context, models []*model) error {
 	defer b.s.unbuilt(models)
 	var err error
@@ -57,21 +57,23 @@ func (b *build) run(ctx context.Context, models []*model) error {
 		return err
 	}
 	for _, m := range models {
-		p := newPart(b, m)
-		b.parts = append(b.parts, p)
-		p.err = p.create(ctx)
+		b.parts = append(b.parts, newPart(b, m))
+		b.wants |= m.bit
 	}
-	if err := b.fold(ctx); err != nil {
-		for _, p := range b.parts {
-			p.err = errors.Join(p.err, err)
-		}
+	var wg sync.WaitGroup
+	for _, p := range b.parts {
+		wg.Go(func() {
+			p.err = p.build(ctx)
+			p.end(context.WithoutCancel(ctx))
+		})
 	}
+	b.folded = b.fold(ctx)
+	for _, p := range b.parts {
+		close(p.chunks)
+	}
+	wg.Wait()
 	errs := make([]error, 0, len(b.parts))
 	for _, p := range b.parts {
-		if p.err == nil {
-			p.err = p.finish(ctx)
-		}
-		p.end(context.WithoutCancel(ctx))
 		if p.err != nil {
 			errs = append(errs, fmt.Errorf("projection %s: %w", p.Name(), p.err))
 		}
@@ -92,12 +94,12 @@ func (b *build) again(ctx context.Context, err error, attempt int) bool {
 	return ctx.Err() == nil
 }
 
-// fold reads the log once, decodes it in parallel, and folds it in order into all
+// fold reads the log once, decodes it in parallel, and hands it in order to all
 // parts, each up to its limit.
 func (b *build) fold(ctx context.Context) error {
 	var end chatkitd.Position
 	for _, p := range b.parts {
-		if p.err == nil && p.limit.Compare(end) > 0 {
+		if p.limit.Compare(end) > 0 {
 			end = p.limit
 		}
 	}
@@ -108,11 +110,11 @@ func (b *build) fold(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	d := newDecoder(ctx, &wg, b.workers)
+	d := newDecoder(ctx, &wg, b)
 	var readErr error
 	wg.Go(func() {
 		defer close(d.ordered)
-		readErr = d.read(b, end)
+		readErr = d.read(end)
 	})
 
 	chunk := make([]record, 0, buildChunk+events.MaxBatch)
@@ -123,31 +125,28 @@ func (b *build) fold(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if chunk = append(chunk, job.out...); len(chunk) >= buildChunk {
-			if err := b.write(ctx, chunk); err != nil {
+			if err := b.hand(ctx, chunk); err != nil {
 				return err
 			}
-			clear(chunk)
-			chunk = chunk[:0]
+			chunk = make([]record, 0, buildChunk+events.MaxBatch)
 		}
 	}
 	if readErr != nil { // set before ordered was closed
 		return readErr
 	}
-	return b.write(ctx, chunk)
+	return b.hand(ctx, chunk)
 }
 
-// write folds a chunk into the parts. An error is one of the whole build.
-func (b *build) write(ctx context.Context, chunk []record) error {
+// hand gives a chunk to the parts that go on.
+func (b *build) hand(ctx context.Context, chunk []record) error {
 	failed := 0
 	for _, p := range b.parts {
-		if p.err == nil {
-			if err := b.gate(ctx); err != nil {
-				return err
-			}
-			p.err = p.write(ctx, upTo(chunk, p.limit), b.pace)
-		}
-		if p.err != nil {
+		select {
+		case p.chunks <- chunk:
+		case <-p.failed:
 			failed++
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	if failed == len(b.parts) {
@@ -165,22 +164,10 @@ func upTo(records []record, limit chatkitd.Position) []record {
 	return records[:n]
 }
 
-// inTx runs one transaction on the connection that writes.
-func (s *Service) inTx(ctx context.Context, do func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
 // decoder decodes batches of events in parallel and hands them on in order.
 type decoder struct {
 	ctx     context.Context //nolint:containedctx // it is the life of the decoder
+	b       *build
 	jobs    chan *decodeJob
 	ordered chan *decodeJob
 }
@@ -191,8 +178,9 @@ type decodeJob struct {
 	done chan struct{}
 }
 
-func newDecoder(ctx context.Context, wg *sync.WaitGroup, workers int) *decoder {
-	d := &decoder{ctx, make(chan *decodeJob, workers), make(chan *decodeJob, 2*workers)}
+func newDecoder(ctx context.Context, wg *sync.WaitGroup, b *build) *decoder {
+	workers := runtime.GOMAXPROCS(0)
+	d := &decoder{ctx, b, make(chan *decodeJob, workers), make(chan *decodeJob, 2*workers)}
 	for range workers {
 		wg.Go(d.work)
 	}
@@ -201,9 +189,15 @@ func newDecoder(ctx context.Context, wg *sync.WaitGroup, workers int) *decoder {
 
 func (d *decoder) work() {
 	for job := range d.jobs {
+		t, err := d.b.pace.begin(d.ctx)
 		job.out = make([]record, len(job.in))
-		for i, rec := range job.in {
-			job.out[i] = decode(rec)
+		for i := 0; i < len(job.in) && err == nil; i++ {
+			job.out[i] = d.b.s.interest.decode(job.in[i], d.b.wants)
+			err = t.step(d.ctx)
+		}
+		t.end()
+		if err != nil {
+			return // the context has ended, and with it whoever waits for the job
 		}
 		close(job.done)
 	}
@@ -211,27 +205,35 @@ func (d *decoder) work() {
 
 // read feeds the log up to end to the workers. After an outage it goes on where
 // it was.
-func (d *decoder) read(b *build, end chatkitd.Position) error {
+func (d *decoder) read(end chatkitd.Position) error {
 	defer close(d.jobs)
 	var sent chatkitd.Position
 	for attempt := 0; ; attempt++ {
 		before := sent
-		err := d.readAfter(b.s.store, &sent, end)
+		err := d.readAfter(&sent, end)
 		if err == nil {
 			return nil
 		}
 		if before != sent {
 			attempt = 0
 		}
-		if !b.again(d.ctx, err, attempt) {
+		if !d.b.again(d.ctx, err, attempt) {
 			return err
 		}
 	}
 }
 
-func (d *decoder) readAfter(store events.Store, sent *chatkitd.Position, end chatkitd.Position) error {
+func (d *decoder) readAfter(sent *chatkitd.Position, end chatkitd.Position) error {
+	t, err := d.b.pace.begin(d.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { t.end() }()
 	in := make([]events.Recorded, 0, events.MaxBatch)
-	for rec, err := range store.ReadAll(d.ctx, events.AllRead{After: *sent}) {
+	for rec, err := range d.b.s.store.ReadAll(d.ctx, events.AllRead{After: *sent}) {
+		if err == nil {
+			err = t.step(d.ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -239,8 +241,12 @@ func (d *decoder) readAfter(store events.Store, sent *chatkitd.Position, end cha
 			break
 		}
 		if in = append(in, rec); len(in) == cap(in) {
-			if !d.send(in, sent) {
-				return d.ctx.Err()
+			t.end()
+			if err := d.send(in, sent); err != nil {
+				return err
+			}
+			if err := t.again(d.ctx); err != nil {
+				return err
 			}
 			in = make([]events.Recorded, 0, events.MaxBatch)
 		}
@@ -248,21 +254,22 @@ func (d *decoder) readAfter(store events.Store, sent *chatkitd.Position, end cha
 			break
 		}
 	}
-	if len(in) > 0 && !d.send(in, sent) {
-		return d.ctx.Err()
+	t.end()
+	if len(in) > 0 {
+		return d.send(in, sent)
 	}
 	return nil
 }
 
-func (d *decoder) send(in []events.Recorded, sent *chatkitd.Position) bool {
+func (d *decoder) send(in []events.Recorded, sent *chatkitd.Position) error {
 	job := &decodeJob{in: in, done: make(chan struct{})}
 	for _, ch := range []chan *decodeJob{d.jobs, d.ordered} {
 		select {
 		case ch <- job:
 		case <-d.ctx.Done():
-			return false
+			return d.ctx.Err()
 		}
 	}
 	*sent = in[len(in)-1].Position
-	return true
+	return nil
 }

@@ -6,190 +6,167 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"path/filepath"
 	"strconv"
+	"time"
 
-	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // layout is the version of the catalog itself. A file with one that is not known
-// is emptied: it is disposable.
-const layout = 2
+// is replaced: it is disposable.
+const layout = 3
 
-const createCatalog = `CREATE TABLE projections (
-	name TEXT PRIMARY KEY,
-	version INTEGER NOT NULL,
-	generation INTEGER NOT NULL,
-	commit_position INTEGER NOT NULL,
-	prepare_position INTEGER NOT NULL,
-	stream TEXT NOT NULL,
-	revision INTEGER NOT NULL,
-	event_id TEXT NOT NULL,
-	failure TEXT) WITHOUT ROWID`
-
-// extendCatalog leads from layout 1, the statement above, to layout 2.
-var extendCatalog = []string{
-	"ALTER TABLE projections ADD COLUMN layout INTEGER NOT NULL DEFAULT 1",
-	"ALTER TABLE projections ADD COLUMN paused INTEGER NOT NULL DEFAULT 0",
-	"ALTER TABLE projections ADD COLUMN previous TEXT", // what a rollback brings back, a JSON tables
-	"ALTER TABLE projections ADD COLUMN rebuild TEXT",  // the last one, as JSON
+var createCatalog = []string{
+	`CREATE TABLE projections (
+		name TEXT PRIMARY KEY,
+		version INTEGER NOT NULL,
+		layout INTEGER NOT NULL,
+		generation INTEGER NOT NULL,
+		paused INTEGER NOT NULL,
+		failure TEXT,
+		previous TEXT,
+		rebuild TEXT) WITHOUT ROWID`,
 	`CREATE TABLE projection_skips (
 		name TEXT NOT NULL,
 		commit_position INTEGER NOT NULL,
 		prepare_position INTEGER NOT NULL,
 		failure TEXT NOT NULL,
 		PRIMARY KEY (name, commit_position, prepare_position)) WITHOUT ROWID`,
+	"PRAGMA user_version = " + strconv.Itoa(layout),
 }
 
-// tables are a generation of a projection's tables, and up to where they hold the
-// log.
-type tables struct {
-	G        generation        `json:"generation"`
-	Version  int               `json:"version"`
-	Layout   int               `json:"layout"`
-	Position chatkitd.Position `json:"position"`
-	Proof    proof             `json:"proof"`
+// edition names a generation of a projection's tables, and what made them.
+type edition struct {
+	G       generation `json:"generation"`
+	Version int        `json:"version"`
+	Layout  int        `json:"layout"`
 }
 
 // entry is a row of the catalog.
 type entry struct {
 	name string
-	tables
+	edition
 	failure  *Failure
 	paused   bool
-	previous *tables
-	rebuild  *RebuildState
-	skipped  []Failure // in the order of the log
+	previous *edition      // what a rollback brings back
+	rebuild  *RebuildState // the last one
+	skipped  []Failure     // in the order of the log
 }
 
-// opened is what the catalog knew when the service began.
-type opened struct {
-	entries map[string]entry
-	garbage []string // tables that nobody needs
-	top     map[string]generation
-}
-
-// openCatalog makes sure that every projection has tables that its statements can
-// work on. Which other tables there are it only tells: to drop them takes time.
-func openCatalog(ctx context.Context, db *sql.DB, ps []projection) (*opened, error) {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := migrate(ctx, tx); err != nil {
-		return nil, err
-	}
-	entries, err := loadCatalog(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	keep := map[string]bool{}
-	for _, p := range ps {
-		e, ok := entries[p.Name()]
-		if !ok || e.Layout != p.Layout() {
-			continue
-		}
-		for _, t := range p.Tables() {
-			keep[e.G.sql(t.name+"_{g}")] = true
-			if e.previous != nil {
-				keep[e.previous.G.sql(t.name+"_{g}")] = true
-			}
-		}
-	}
-	o := &opened{entries: map[string]entry{}}
-	// What a rebuild left behind when it was cut off, other layouts, and
-	// projections that are no more.
-	if o.garbage, o.top, err = otherTables(ctx, tx, keep); err != nil {
-		return nil, err
-	}
-	for _, p := range ps {
-		e, ok := entries[p.Name()]
-		if !ok || e.Layout != p.Layout() {
-			if e, err = renew(ctx, tx, p, o.next(p)); err != nil {
-				return nil, err
-			}
-		}
-		o.entries[p.Name()] = e
-		delete(entries, p.Name())
-	}
-	for name := range entries {
-		if err := forget(ctx, tx, name); err != nil {
-			return nil, err
-		}
-	}
-	return o, tx.Commit()
-}
-
-// next returns the first generation that none of a projection's tables has had.
-func (o *opened) next(p projection) generation {
-	top := generation(0)
-	for _, t := range p.Tables() {
-		top = max(top, o.top[t.name])
-	}
-	return top + 1
-}
-
-// migrate brings the catalog to this layout.
-func migrate(ctx context.Context, tx *sql.Tx) error {
-	var have int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+// openCatalog opens the catalog of a folder, or makes it. One of an earlier layout,
+// and one that is damaged, is replaced. What an operator had decided is kept if it
+// can be read; fresh says why the tables are to be made anew.
+func openCatalog(ctx context.Context, dir string, busy time.Duration) (db *sql.DB, fresh string, err error) {
+	file := filepath.Join(dir, CatalogFile)
+	open := func() error {
+		// What it says is to hold even when the power fails: a file that it no longer
+		// names is deleted.
+		db, err = sqlite.Open(ctx, file, sqlite.Options{Durable: true, MaxConns: 1, BusyTimeout: busy})
 		return err
 	}
-	var todo []string
-	switch have {
-	case layout:
+	var have, tables int
+	if err = open(); err == nil {
+		err = db.QueryRowContext(ctx, "SELECT (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema").Scan(&have, &tables)
+	}
+	var kept []entry
+	switch {
+	case err == nil && have == layout:
+		if _, err = loadCatalog(ctx, db); err == nil {
+			return db, "", nil
+		}
+		if !sqlite.IsCorrupt(err) {
+			return nil, "", errors.Join(err, db.Close())
+		}
+		fresh = "the catalog is damaged"
+	case err == nil && tables == 0:
+	case err == nil && (have == 1 || have == 2):
+		fresh = "the files are of an earlier version"
+		if have == 2 {
+			kept, err = keepOfLayout2(ctx, db)
+		}
+	case err == nil:
+		fresh = "the files are of another version"
+	case sqlite.IsCorrupt(err):
+		fresh = "the catalog is damaged"
+	}
+	if err != nil && !sqlite.IsCorrupt(err) {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+		return nil, "", err
+	}
+	if db != nil {
+		if err := db.Close(); err != nil {
+			return nil, "", err
+		}
+	}
+	if fresh != "" {
+		if err := removeFile(file); err != nil {
+			return nil, "", err
+		}
+	}
+	if err := open(); err != nil {
+		return nil, "", err
+	}
+	if err := fillCatalog(ctx, db, kept); err != nil {
+		return nil, "", errors.Join(err, db.Close())
+	}
+	return db, fresh, nil
+}
+
+func fillCatalog(ctx context.Context, db *sql.DB, kept []entry) error {
+	return inTx(ctx, db, func(tx *sql.Tx) error {
+		for _, text := range createCatalog {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
+				return err
+			}
+		}
+		for _, e := range kept {
+			if err := saveEntry(ctx, tx, e); err != nil {
+				return err
+			}
+			for _, f := range e.skipped {
+				if err := addSkip(ctx, tx, e.name, &f); err != nil {
+					return err
+				}
+			}
+		}
 		return nil
-	case 1:
-		todo = extendCatalog
-	default:
-		garbage, _, err := otherTables(ctx, tx, nil)
-		if err != nil {
-			return err
-		}
-		for _, name := range garbage {
-			todo = append(todo, `DROP TABLE "`+name+`"`)
-		}
-		todo = append(todo, "DROP TABLE IF EXISTS projections", "DROP TABLE IF EXISTS projection_skips", createCatalog)
-		todo = append(todo, extendCatalog...)
-	}
-	for _, text := range append(todo, "PRAGMA user_version = "+strconv.Itoa(layout)) {
-		if _, err := tx.ExecContext(ctx, text); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
-// renew gives a projection empty tables of a new generation, and forgets what was
-// before.
-func renew(ctx context.Context, tx *sql.Tx, p projection, g generation) (entry, error) {
-	e := entry{name: p.Name(), tables: tables{G: g, Version: p.Version(), Layout: p.Layout()}}
-	if err := create(ctx, tx, p, g, false); err != nil {
-		return entry{}, err
+// keepOfLayout2 reads what an operator had decided from the one file that held all
+// read models before. Its tables are made anew.
+func keepOfLayout2(ctx context.Context, db *sql.DB) ([]entry, error) {
+	rows, err := db.QueryContext(ctx, "SELECT name, paused FROM projections")
+	if err != nil {
+		return nil, err
 	}
-	if err := forget(ctx, tx, p.Name()); err != nil {
-		return entry{}, err
-	}
-	return e, saveEntry(ctx, tx, e)
-}
-
-func forget(ctx context.Context, tx *sql.Tx, name string) error {
-	for _, text := range []string{"DELETE FROM projections WHERE name = ?", "DELETE FROM projection_skips WHERE name = ?"} {
-		if _, err := tx.ExecContext(ctx, text, name); err != nil {
-			return err
+	defer func() { _ = rows.Close() }() // its error is that of rows.Err
+	entries := map[string]entry{}
+	for rows.Next() {
+		var e entry
+		if err := rows.Scan(&e.name, &e.paused); err != nil {
+			return nil, err
 		}
+		entries[e.name] = e
 	}
-	return nil
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	if err := loadSkips(ctx, db, entries); err != nil {
+		return nil, err
+	}
+	kept := make([]entry, 0, len(entries))
+	for _, e := range entries {
+		kept = append(kept, e)
+	}
+	return kept, nil
 }
 
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func loadCatalog(ctx context.Context, q querier) (map[string]entry, error) {
-	rows, err := q.QueryContext(ctx, `SELECT name, version, layout, generation, commit_position, prepare_position,
-		stream, revision, event_id, failure, paused, previous, rebuild FROM projections`)
+func loadCatalog(ctx context.Context, db *sql.DB) (map[string]entry, error) {
+	rows, err := db.QueryContext(ctx, "SELECT name, version, layout, generation, failure, paused, previous, rebuild FROM projections")
 	if err != nil {
 		return nil, err
 	}
@@ -198,9 +175,7 @@ func loadCatalog(ctx context.Context, q querier) (map[string]entry, error) {
 	for rows.Next() {
 		var e entry
 		var failure, previous, rebuild sql.NullString
-		err := rows.Scan(&e.name, &e.Version, &e.Layout, &e.G, &e.Position.Commit, &e.Position.Prepare,
-			&e.Proof.Stream, &e.Proof.Revision, &e.Proof.ID, &failure, &e.paused, &previous, &rebuild)
-		if err != nil {
+		if err := rows.Scan(&e.name, &e.Version, &e.Layout, &e.G, &failure, &e.paused, &previous, &rebuild); err != nil {
 			return nil, err
 		}
 		if err := errors.Join(parse(failure, &e.failure), parse(previous, &e.previous), parse(rebuild, &e.rebuild)); err != nil {
@@ -208,10 +183,10 @@ func loadCatalog(ctx context.Context, q querier) (map[string]entry, error) {
 		}
 		entries[e.name] = e
 	}
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
-	return entries, loadSkips(ctx, q, entries)
+	return entries, loadSkips(ctx, db, entries)
 }
 
 func parse(text sql.NullString, into any) error {
@@ -221,8 +196,8 @@ func parse(text sql.NullString, into any) error {
 	return json.Unmarshal([]byte(text.String), into)
 }
 
-func loadSkips(ctx context.Context, q querier, entries map[string]entry) error {
-	rows, err := q.QueryContext(ctx, "SELECT name, failure FROM projection_skips ORDER BY commit_position, prepare_position")
+func loadSkips(ctx context.Context, db *sql.DB, entries map[string]entry) error {
+	rows, err := db.QueryContext(ctx, "SELECT name, failure FROM projection_skips ORDER BY commit_position, prepare_position")
 	if err != nil {
 		return err
 	}
@@ -244,25 +219,33 @@ func loadSkips(ctx context.Context, q querier, entries map[string]entry) error {
 	return rows.Err()
 }
 
+// inTx runs one transaction.
+func inTx(ctx context.Context, db *sql.DB, do func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // saveEntry writes the row of an entry; skipped events have their own.
 func saveEntry(ctx context.Context, q execer, e entry) error {
-	previous, err := optional(e.previous)
-	if err != nil {
+	failure, err1 := optional(e.failure)
+	previous, err2 := optional(e.previous)
+	rebuild, err3 := optional(e.rebuild)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	rebuild, err := optional(e.rebuild)
-	if err != nil {
-		return err
-	}
-	_, err = q.ExecContext(ctx, `REPLACE INTO projections (name, version, layout, generation, commit_position,
-			prepare_position, stream, revision, event_id, paused, previous, rebuild)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.name, e.Version, e.Layout, int64(e.G), int64(e.Position.Commit), int64(e.Position.Prepare), //nolint:gosec // below 2^63
-		e.Proof.Stream, int64(e.Proof.Revision), e.Proof.ID, e.paused, previous, rebuild) //nolint:gosec // below 2^63
+	_, err := q.ExecContext(ctx, `REPLACE INTO projections (name, version, layout, generation, failure, paused, previous, rebuild)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, e.name, e.Version, e.Layout, int64(e.G), failure, e.paused, previous, rebuild)
 	return err
 }
 
@@ -276,48 +259,18 @@ func optional[T any](v *T) (any, error) {
 }
 
 const (
-	// saveCheckpoint is prepared: it is part of every batch.
-	saveCheckpoint = `UPDATE projections SET commit_position = ?, prepare_position = ?, stream = ?, revision = ?,
-		event_id = ?, failure = NULL WHERE name = ?`
-	// savePassed is a checkpoint of events that changed nothing.
-	savePassed = `UPDATE projections SET commit_position = ?, prepare_position = ?, stream = ?, revision = ?,
-		event_id = ? WHERE name = ?`
-	saveFailure  = "UPDATE projections SET failure = ? WHERE name = ?"
-	savePaused   = "UPDATE projections SET paused = ? WHERE name = ?"
-	savePrevious = "UPDATE projections SET previous = ? WHERE name = ?"
-	saveRebuild  = "UPDATE projections SET rebuild = ? WHERE name = ?"
-	saveSkip     = "REPLACE INTO projection_skips (name, commit_position, prepare_position, failure) VALUES (?, ?, ?, ?)"
-	dropSkip     = "DELETE FROM projection_skips WHERE name = ? AND commit_position = ? AND prepare_position = ?"
+	saveFailure = "UPDATE projections SET failure = ? WHERE name = ?"
+	savePaused  = "UPDATE projections SET paused = ? WHERE name = ?"
+	saveRebuild = "UPDATE projections SET rebuild = ? WHERE name = ?"
+	dropSkip    = "DELETE FROM projection_skips WHERE name = ? AND commit_position = ? AND prepare_position = ?"
 )
 
-var tableName = regexp.MustCompile(`^(.+)_(\d+)$`)
-
-// otherTables returns the tables that are not to be kept, and the highest
-// generation of each name. What is named otherwise is not ours.
-func otherTables(ctx context.Context, tx *sql.Tx, keep map[string]bool) (garbage []string, top map[string]generation, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+func addSkip(ctx context.Context, q execer, name string, f *Failure) error {
+	text, err := optional(f)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	defer func() { _ = rows.Close() }() // its error is that of rows.Err
-	top = map[string]generation{}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, nil, err
-		}
-		parts := tableName.FindStringSubmatch(name)
-		if parts == nil {
-			continue
-		}
-		g, err := strconv.ParseInt(parts[2], 10, 64)
-		if err != nil {
-			continue
-		}
-		top[parts[1]] = max(top[parts[1]], generation(g))
-		if !keep[name] {
-			garbage = append(garbage, name)
-		}
-	}
-	return garbage, top, rows.Err()
+	_, err = q.ExecContext(ctx, "REPLACE INTO projection_skips (name, commit_position, prepare_position, failure) VALUES (?, ?, ?, ?)",
+		name, int64(f.Position.Commit), int64(f.Position.Prepare), text) //nolint:gosec // below 2^63
+	return err
 }

@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"database/sql"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 const (
@@ -25,22 +26,46 @@ const (
 
 // compare holds the new tables against the old ones where both are at one
 // position. The old ones stand still for no longer than it takes to get a snapshot
-// of both. A difference does not stop the rebuild: the new tables are the truth.
+// of them. A difference does not stop the rebuild: the new tables are the truth. A
+// pause gives the snapshot back, for it keeps the old file's WAL from being reset;
+// after it the comparison begins again.
 func (p *part) compare(ctx context.Context) error {
-	if err := p.meet(ctx, p.at); err != nil {
+	for {
+		err := p.compareOnce(ctx)
+		if !errors.Is(err, errHalted) {
+			return err
+		}
+		if err := p.b.pace.gate(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+var errHalted = errors.New("the rebuild is paused")
+
+func (p *part) compareOnce(ctx context.Context) (err error) {
+	c := &comparison{part: p, sum: sha256.New()}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := c.open(ctx); err != nil {
 		return err
 	}
-	snapshot, old, err := p.snapshot(ctx)
+	if err := p.meet(ctx, p.model.at); err != nil {
+		return err
+	}
+	err = c.begin()
 	p.work.Unlock()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = snapshot.Rollback() }() // it has only read
 	p.tell(chatkitd.RebuildCompare)
-	c := &comparison{ctx: ctx, tx: snapshot, old: old, new: p.next, sum: sha256.New()}
-	for _, t := range p.Tables() {
-		if err := c.table(t); err != nil {
-			return fmt.Errorf("compare %s: %w", t.name, err)
+	t, err := p.b.pace.begin(ctx)
+	defer func() { t.end() }()
+	if err != nil {
+		return err
+	}
+	for _, table := range p.Tables() {
+		if err := c.table(ctx, t, table); err != nil {
+			return fmt.Errorf("compare %s: %w", table.name, err)
 		}
 	}
 	c.result.Equal = len(c.result.Differences) == 0
@@ -53,52 +78,77 @@ func (p *part) compare(ctx context.Context) error {
 	return nil
 }
 
-// snapshot begins a transaction that sees both generations as they are now. The
-// caller holds p.work.
-func (p *part) snapshot(ctx context.Context) (*sql.Tx, generation, error) {
-	if p.position != p.at() {
-		return nil, 0, fmt.Errorf("the new tables are at %s, the old ones at %s", p.position, p.at())
-	}
-	tx, err := p.b.s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, 0, err
-	}
-	var n int // SQLite takes the snapshot with the first read
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM projections").Scan(&n); err != nil {
-		return nil, 0, errors.Join(err, tx.Rollback())
-	}
-	return tx, p.view.g, nil
-}
-
 // comparison goes through two generations side by side, in the order of their
 // keys, with a row of each in memory.
 type comparison struct {
-	ctx      context.Context //nolint:containedctx // it is the life of the comparison
-	tx       *sql.Tx
-	old, new generation
+	part     *part
+	old, new *sqlite.Conn
 	sum      hash.Hash
 	result   chatkitd.CompareResult
 	buf      []byte
 }
 
-func (c *comparison) table(t table) (err error) {
-	names, keyed, err := c.columns(c.new.sql(t.name + "_{g}"))
+// open opens connections of its own to both files.
+func (c *comparison) open(ctx context.Context) (err error) {
+	o := sqlite.Options{ReadOnly: true, MMap: mapped}
+	if c.old, err = sqlite.Connect(ctx, c.part.tables.path, o); err != nil {
+		return err
+	}
+	c.new, err = sqlite.Connect(ctx, c.part.next.path, o)
+	return err
+}
+
+// begin takes a snapshot of both files. The caller holds the model's work.
+func (c *comparison) begin() error {
+	if pos := c.part.model.at(); c.part.next.position != pos {
+		return behind(c.part.next, pos)
+	}
+	for _, conn := range []*sqlite.Conn{c.old, c.new} {
+		if err := conn.Exec("BEGIN"); err != nil {
+			return err
+		}
+		if _, err := checkpointOf(conn); err != nil { // SQLite takes the snapshot with the first read
+			return err
+		}
+	}
+	return nil
+}
+
+// close gives the snapshots back.
+func (c *comparison) close() error {
+	var errs []error
+	for _, conn := range []*sqlite.Conn{c.old, c.new} {
+		if conn != nil {
+			errs = append(errs, conn.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *comparison) table(ctx context.Context, t *stint, table table) (err error) {
+	names, keyed, err := columns(c.new, table.name)
 	if err != nil {
 		return err
 	}
-	was, err := c.open(t, c.old, names, keyed)
+	was, err := openCursor(c.old, table, names, keyed)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, was.rows.Close()) }()
-	is, err := c.open(t, c.new, names, keyed)
+	defer func() { err = errors.Join(err, was.stmt.Close()) }()
+	is, err := openCursor(c.new, table, names, keyed)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, is.rows.Close()) }()
-	c.sum.Write([]byte(t.name + "\n"))
+	defer func() { err = errors.Join(err, is.stmt.Close()) }()
+	c.sum.Write([]byte(table.name + "\n"))
 	err = errors.Join(was.next(), is.next())
 	for err == nil && (was.row != nil || is.row != nil) {
+		if c.part.b.paused() {
+			return errHalted
+		}
+		if err := t.step(ctx); err != nil {
+			return err
+		}
 		order := compareKeys(was, is, keyed)
 		if order >= 0 {
 			c.hash(is.row)
@@ -106,14 +156,14 @@ func (c *comparison) table(t table) (err error) {
 		}
 		switch {
 		case order < 0:
-			c.differ(t.name, was, nil)
+			c.differ(table.name, was, nil)
 			err = was.next()
 		case order > 0:
-			c.differ(t.name, nil, is)
+			c.differ(table.name, nil, is)
 			err = is.next()
 		default:
 			if !slices.EqualFunc(was.row, is.row, sameValue) {
-				c.differ(t.name, was, is)
+				c.differ(table.name, was, is)
 			}
 			err = errors.Join(was.next(), is.next())
 		}
@@ -122,58 +172,67 @@ func (c *comparison) table(t table) (err error) {
 }
 
 // columns returns the names of a table's columns, those of the primary key first.
-func (c *comparison) columns(name string) (names []string, keyed int, err error) {
-	rows, err := c.tx.QueryContext(c.ctx, "SELECT name, pk > 0 FROM pragma_table_info(?) ORDER BY pk = 0, pk, cid", name)
+func columns(conn *sqlite.Conn, table string) (names []string, keyed int, err error) {
+	stmt, err := conn.Prepare("SELECT name, pk > 0 FROM pragma_table_info(?) ORDER BY pk = 0, pk, cid")
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { _ = rows.Close() }() // its error is that of rows.Err
-	for rows.Next() {
-		var column string
-		var key bool
-		if err := rows.Scan(&column, &key); err != nil {
-			return nil, 0, err
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	stmt.BindString(1, table)
+	for {
+		row, err := stmt.Step()
+		if !row || err != nil {
+			return names, keyed, err
 		}
-		names = append(names, column)
-		if key {
-			keyed++
-		}
+		names = append(names, stmt.Text(0))
+		keyed += int(stmt.Int(1))
 	}
-	return names, keyed, rows.Err()
 }
 
 // cursor is a table in the order of its primary key.
 type cursor struct {
-	rows         *sql.Rows
-	names        []string
-	keyed        int
-	row          []any // nil at the end
-	values, dest []any
+	stmt   *sqlite.Stmt
+	names  []string
+	keyed  int
+	row    []value // nil at the end
+	values []value
 }
 
-func (c *comparison) open(t table, g generation, names []string, keyed int) (*cursor, error) {
+// value is a value of a row. Its bytes are SQLite's, until the next row.
+type value struct {
+	kind   sqlite.Kind
+	number int64
+	float  float64
+	bytes  []byte
+}
+
+func openCursor(conn *sqlite.Conn, t table, names []string, keyed int) (*cursor, error) {
 	// In the order of the primary key the rows lie on the disk: nothing is sorted.
-	text := "SELECT " + strings.Join(names, ", ") + " FROM " + t.name + "_{g} ORDER BY " + strings.Join(names[:keyed], ", ")
-	rows, err := c.tx.QueryContext(c.ctx, g.sql(text)) //nolint:sqlclosecheck,rowserrcheck // by table and next
+	stmt, err := conn.Prepare("SELECT " + strings.Join(names, ", ") + " FROM " + t.name + " ORDER BY " + strings.Join(names[:keyed], ", "))
 	if err != nil {
 		return nil, err
 	}
-	return &cursor{rows: rows, names: names, keyed: keyed}, nil
+	return &cursor{stmt: stmt, names: names, keyed: keyed, values: make([]value, len(names))}, nil
 }
 
 func (c *cursor) next() error {
 	c.row = nil
-	if !c.rows.Next() {
-		return c.rows.Err()
-	}
-	if c.dest == nil {
-		c.values, c.dest = make([]any, len(c.names)), make([]any, len(c.names))
-		for i := range c.values {
-			c.dest[i] = &c.values[i]
-		}
-	}
-	if err := c.rows.Scan(c.dest...); err != nil {
+	found, err := c.stmt.Step()
+	if err != nil || !found {
 		return err
+	}
+	for i := range c.values {
+		v := value{kind: c.stmt.Kind(i)}
+		switch v.kind {
+		case sqlite.Integer:
+			v.number = c.stmt.Int(i)
+		case sqlite.Float:
+			v.float = c.stmt.Float(i)
+		case sqlite.Text, sqlite.Blob:
+			v.bytes = c.stmt.Raw(i)
+		case sqlite.Null:
+		}
+		c.values[i] = v
 	}
 	c.row = c.values
 	return nil
@@ -196,61 +255,29 @@ func compareKeys(a, b *cursor, keyed int) int {
 }
 
 // compareValues orders as SQLite does: numbers, text, blobs.
-func compareValues(a, b any) int {
-	if c := cmp.Compare(kind(a), kind(b)); c != 0 {
-		return c
-	}
-	switch a := a.(type) {
-	case int64:
-		return cmp.Compare(a, b.(int64)) //nolint:forcetypeassert // of one kind
-	case float64:
-		return cmp.Compare(a, b.(float64)) //nolint:forcetypeassert // of one kind
-	case string:
-		return strings.Compare(a, b.(string)) //nolint:forcetypeassert // of one kind
-	case []byte:
-		return bytes.Compare(a, b.([]byte)) //nolint:forcetypeassert // of one kind
-	}
-	return 0
+func compareValues(a, b value) int {
+	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.number, b.number), cmp.Compare(a.float, b.float), bytes.Compare(a.bytes, b.bytes))
 }
 
-func kind(v any) int {
-	switch v.(type) {
-	case nil:
-		return 0
-	case int64:
-		return 1
-	case float64:
-		return 2
-	case string:
-		return 3
-	}
-	return 4
-}
-
-func sameValue(a, b any) bool { return compareValues(a, b) == 0 }
+func sameValue(a, b value) bool { return compareValues(a, b) == 0 }
 
 // hash adds a row, each value with its kind and length: no two rows look alike.
-func (c *comparison) hash(row []any) {
+func (c *comparison) hash(row []value) {
 	b := c.buf[:0]
 	for _, v := range row {
-		b = append(b, byte(kind(v)))
-		switch v := v.(type) {
-		case int64:
-			b = appendUint(b, uint64(v)) //nolint:gosec // its bits
-		case float64:
-			b = appendUint(b, math.Float64bits(v))
-		case string:
-			b = append(appendUint(b, uint64(len(v))), v...)
-		case []byte:
-			b = append(appendUint(b, uint64(len(v))), v...)
+		b = append(b, byte(v.kind))
+		switch v.kind {
+		case sqlite.Integer:
+			b = binary.BigEndian.AppendUint64(b, uint64(v.number)) //nolint:gosec // its bits
+		case sqlite.Float:
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(v.float))
+		case sqlite.Text, sqlite.Blob:
+			b = append(binary.BigEndian.AppendUint64(b, uint64(len(v.bytes))), v.bytes...)
+		case sqlite.Null:
 		}
 	}
 	c.buf = b
 	c.sum.Write(b)
-}
-
-func appendUint(b []byte, n uint64) []byte {
-	return append(b, byte(n>>56), byte(n>>48), byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n)) //nolint:gosec // its bytes
 }
 
 // differ keeps a difference; a cursor is nil where the row is missing.
@@ -272,27 +299,39 @@ func (c *comparison) differ(name string, was, is *cursor) {
 func (c *cursor) key() string {
 	parts := make([]string, c.keyed)
 	for i := range parts {
-		parts[i] = fmt.Sprint(c.row[i])
+		parts[i] = fmt.Sprint(c.row[i].shown())
 	}
 	return strings.Join(parts, "/")
 }
 
-// json returns the row as an object. Long values are cut.
+// json returns the row as an object.
 func (c *cursor) json() string {
 	object := make(map[string]any, len(c.names))
 	for i, name := range c.names {
-		v := c.row[i]
-		if b, ok := v.([]byte); ok {
-			v = hex.EncodeToString(b)
-		}
-		if s, ok := v.(string); ok && len(s) > maxValue {
-			v = strings.ToValidUTF8(s[:maxValue], "") + "…"
-		}
-		object[name] = v
+		object[name] = c.row[i].shown()
 	}
 	text, err := json.Marshal(object)
 	if err != nil {
-		return fmt.Sprint(c.row...)
+		return fmt.Sprint(object)
 	}
 	return string(text)
+}
+
+// shown returns the value for eyes. A long one is cut.
+func (v value) shown() any {
+	switch v.kind {
+	case sqlite.Integer:
+		return v.number
+	case sqlite.Float:
+		return v.float
+	case sqlite.Text:
+		if len(v.bytes) > maxValue {
+			return strings.ToValidUTF8(string(v.bytes[:maxValue]), "") + "…"
+		}
+		return string(v.bytes)
+	case sqlite.Blob:
+		return hex.EncodeToString(v.bytes[:min(len(v.bytes), maxValue)])
+	case sqlite.Null:
+	}
+	return nil
 }

@@ -137,6 +137,12 @@ func (j *job) setPaused(paused bool) bool {
 	return true
 }
 
+func (j *job) paused() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.resumed != nil
+}
+
 // gate waits while the job is paused.
 func (j *job) gate(ctx context.Context) error {
 	j.mu.Lock()

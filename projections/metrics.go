@@ -104,8 +104,8 @@ func (g gauges) collect(ch chan<- prometheus.Metric, m *model) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, m.Name())
 	}
 	gauge(lagDesc, lag)
-	if behind, ok := g.s.seen.lag(pos); ok {
-		gauge(behindDesc, float64(behind))
+	if g.s.dense {
+		gauge(behindDesc, float64(g.s.seen.lag(pos)))
 	}
 	gauge(rateDesc, rate)
 	gauge(rebuildDesc, rebuild)

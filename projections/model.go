@@ -10,23 +10,25 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // model is a projection with its tables: where it stands, and how it is read.
 type model struct {
 	projection
+	damage func(g generation, err error) // tells the service that a file is damaged
+
+	bit mask // of this projection
 
 	swap sync.RWMutex // of view, and held for no longer than it takes to get it
 	view *view
 
 	// work is held by whoever writes the tables that serve, or puts others in
-	// their place. It comes before mu and before the write connection.
+	// their place. It comes before mu.
 	work     sync.Mutex
-	write    []*sql.Stmt
-	saved    chatkitd.Position // the checkpoint in the database
-	proof    proof             // of position
-	verified bool              // the checkpoint is of this log
-	retired  map[generation]*view
+	tables   *tables
+	proof    proof      // of position
+	verified bool       // the checkpoint is of this log
 	top      generation // the highest that has been used
 
 	mu        sync.Mutex
@@ -36,6 +38,7 @@ type model struct {
 	last      time.Time         // when that event was recorded by the store
 	caughtUp  bool
 	failure   *Failure
+	stored    bool          // the catalog has a failure
 	attempts  int           // at the event of failure
 	retryAt   time.Time     // zero: not by itself
 	delay     time.Duration // before the next retry
@@ -44,17 +47,13 @@ type model struct {
 	unsavedAt time.Time
 	rate      rate
 	skipped   []Failure // what an operator had it pass, in the order of the log
-	previous  *tables
+	previous  *edition
 	rebuild   *RebuildState
 	built     bool // its first build has been tried
-}
-
-// proof names the last event behind a checkpoint. A log that does not hold it
-// is another log.
-type proof struct {
-	Stream   string `json:"stream"`
-	Revision uint64 `json:"revision"`
-	ID       string `json:"id"`
+	serving   generation
+	broken    bool      // its file is damaged
+	repairs   int       // how often that was so
+	repairAt  time.Time // the next repair comes no sooner
 }
 
 func proofOf(rec *events.Recorded) proof { return proof{rec.Stream, rec.Revision, rec.ID.String()} }
@@ -79,7 +78,7 @@ func (v *view) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	if stmt := v.prepared(text); stmt != nil {
 		return stmt, nil
 	}
-	stmt, err := v.db.PrepareContext(ctx, v.g.sql(text))
+	stmt, err := v.db.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +121,7 @@ func (v *view) row(ctx context.Context, text string, args []any, dest ...any) (f
 	}
 }
 
-// close waits for the queries that hold the view.
+// close waits for the queries that hold the view, and closes its connections.
 func (v *view) close() error {
 	v.held.Lock()
 	defer v.held.Unlock()
@@ -133,7 +132,7 @@ func (v *view) close() error {
 		errs = append(errs, stmt.Close())
 	}
 	clear(v.stmts)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, v.db.Close())...)
 }
 
 // read runs a query, and turns a failure into an *Error for the caller.
@@ -143,7 +142,11 @@ func (m *model) read(ctx context.Context, query func(v *view) error) error {
 	v.held.RLock() // nobody waits for it before the view is out of reach
 	m.swap.RUnlock()
 	defer v.held.RUnlock()
-	return translate(ctx, query(v))
+	err := query(v)
+	if sqlite.IsCorrupt(err) {
+		m.damage(v.g, err)
+	}
+	return translate(ctx, err)
 }
 
 // translate leaves application errors as they are; the database's are
@@ -241,24 +244,22 @@ func (m *model) is(p Phase) bool {
 	return m.phase == p
 }
 
-// reset puts the model on other tables and closes the statements of the ones
-// before; whoever reads those goes on. The caller holds m.work.
-func (m *model) reset(v *view, write []*sql.Stmt, t tables) error {
+// reset puts the model on other tables and returns the ones before, of which the
+// view may still be in use. restart, if not nil, is called when queries read the new
+// tables and before those that wait for them go on. The caller holds m.work.
+func (m *model) reset(t *tables, restart func()) (old *tables) {
+	old = m.tables
 	m.swap.Lock()
-	old := m.view
-	m.view = v
+	m.view = t.view
 	m.swap.Unlock()
-	errs := make([]error, 0, len(m.write))
-	for _, stmt := range m.write {
-		errs = append(errs, stmt.Close())
-	}
-	m.write, m.saved, m.proof, m.top = write, t.Position, t.Proof, max(m.top, t.G)
-	if old != nil {
-		m.retired[old.g] = old
+	m.tables, m.proof, m.top = t, t.proof, max(m.top, t.G)
+	if restart != nil {
+		restart()
 	}
 	m.mu.Lock()
-	m.version, m.position, m.caughtUp, m.unsaved = t.Version, t.Position, m.caughtUp && m.position == t.Position, 0
+	defer m.mu.Unlock()
+	m.serving, m.broken = t.G, false
+	m.version, m.position, m.caughtUp, m.unsaved = t.Version, t.position, m.caughtUp && m.position == t.position, 0
 	m.notify()
-	m.mu.Unlock()
-	return errors.Join(errs...)
+	return old
 }

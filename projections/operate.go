@@ -37,7 +37,7 @@ func (s *Service) Pause(ctx context.Context, name string) error {
 	if phase != Running {
 		return conflict("projection %s is %s; only one that runs can be paused", name, phase)
 	}
-	if _, err := s.write.ExecContext(ctx, savePaused, true, name); err != nil {
+	if _, err := s.catalog.ExecContext(ctx, savePaused, true, name); err != nil {
 		return unstored(err)
 	}
 	m.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Service) Resume(ctx context.Context, name string) error {
 	if !m.is(Paused) {
 		return conflict("projection %s is not paused", name)
 	}
-	if _, err := s.write.ExecContext(ctx, savePaused, false, name); err != nil {
+	if _, err := s.catalog.ExecContext(ctx, savePaused, false, name); err != nil {
 		return unstored(err)
 	}
 	m.run()
@@ -112,12 +112,7 @@ func (s *Service) Skip(ctx context.Context, name string, position chatkitd.Posit
 	case failure.Position != position:
 		return conflict("projection %s stands before the event at %s, not at %s", name, failure.Position, position)
 	}
-	text, err := optional(failure)
-	if err != nil {
-		return unstored(err)
-	}
-	_, err = s.write.ExecContext(ctx, saveSkip, name, int64(position.Commit), int64(position.Prepare), text) //nolint:gosec // below 2^63
-	if err != nil {
+	if err := addSkip(ctx, s.catalog, name, failure); err != nil {
 		return unstored(err)
 	}
 	m.mu.Lock()

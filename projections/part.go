@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
@@ -13,17 +14,16 @@ import (
 // part is what a build has of one model: its next tables.
 type part struct {
 	*model
-	b     *build
-	next  generation
-	stmts []*sql.Stmt
-	look  []*sql.Stmt
-	known *keys
+	b      *build
+	next   *tables
+	known  *keys
+	chunks chan []record
+	failed chan struct{} // closed when no more chunks are taken
 
 	serves   bool              // there are old tables to compare with
 	beside   bool              // the runner feeds the old tables meanwhile
 	limit    chatkitd.Position // the fold goes no further
-	position chatkitd.Position
-	last     proof
+	at       checkpoint        // of the new tables
 	lastTime time.Time
 	events   int
 	passed   map[chatkitd.Position]bool // events that were skipped here, too
@@ -34,7 +34,10 @@ type part struct {
 // newPart decides where the fold ends first: where the old tables are, so that
 // they can be compared.
 func newPart(b *build, m *model) *part {
-	p := &part{model: m, b: b, known: newKeys(b.head.Commit), limit: b.head, passed: map[chatkitd.Position]bool{}}
+	p := &part{
+		model: m, b: b, known: newKeys(b.head.Commit), limit: b.head, passed: map[chatkitd.Position]bool{},
+		chunks: make(chan []record, 1), failed: make(chan struct{}),
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.position.IsZero() {
@@ -45,90 +48,166 @@ func newPart(b *build, m *model) *part {
 	return p
 }
 
-// create makes the new tables. With nothing beside the build the indexes that only
-// queries need are made last, which is cheaper; each locks live batches out for as
-// long as it takes, so that else they grow with the tables.
-func (p *part) create(ctx context.Context) (err error) {
-	p.work.Lock()
-	p.top++
-	p.next = p.top
-	p.work.Unlock()
-	s := p.b.s
-	err = s.inTx(ctx, func(tx *sql.Tx) error { return create(ctx, tx, p.projection, p.next, p.b.offline) })
+// build makes the new tables and brings them into service.
+func (p *part) build(ctx context.Context) error {
+	err := p.load(ctx)
+	close(p.failed)
+	if err == nil {
+		err = p.b.folded
+	}
 	if err != nil {
 		return err
 	}
-	if p.stmts, err = prepare(ctx, s.write, p.projection, p.next); err != nil {
+	if err := p.index(ctx); err != nil {
 		return err
 	}
-	p.look, err = prepare(ctx, s.read, p.projection, p.next)
-	return err
+	return p.finish(ctx)
 }
 
-// write folds records that come right after the position.
-func (p *part) write(ctx context.Context, records []record, pace *pace) (err error) {
+// load folds the chunks into a file that nobody else knows. The indexes that only
+// queries need come later, which is cheaper.
+func (p *part) load(ctx context.Context) (err error) {
+	p.work.Lock()
+	p.top++
+	e := edition{G: p.top, Version: p.Version(), Layout: p.Layout()}
+	p.work.Unlock()
+	if p.next, err = loadTables(ctx, p.b.s.dir, p.projection, e); err != nil {
+		return err
+	}
+	for chunk := range p.chunks {
+		if err := p.write(ctx, upTo(chunk, p.limit)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write folds records that come right after the position, in the bulk load.
+func (p *part) write(ctx context.Context, records []record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	q := newBatch(nil, p.stmts, false)
-	q.write, q.look, q.known, q.pace = p.b.s.write, p.look, p.known, pace
-	defer func() { err = errors.Join(err, q.rollback()) }()
-	f := p.Fold(q)
-	skipped := func(pos chatkitd.Position) { p.passed[pos] = true }
-	if n, err := foldAll(ctx, p.model, f, records, skipped); err != nil {
-		return failure(err, records, n)
-	}
-	if err := guard(func() error { return f.Flush(ctx) }); err != nil {
+	t, err := p.b.pace.begin(ctx)
+	defer t.end()
+	if err != nil {
 		return err
 	}
-	if err := q.commit(); err != nil {
-		return stored(err)
+	if err := p.fold(ctx, &batch{t: p.next, known: p.known, stint: t}, records); err != nil {
+		return err
 	}
-	last := &records[len(records)-1].Recorded
-	p.events += len(records)
-	p.position, p.last, p.lastTime = last.Position, proofOf(last), last.Time
-	p.tell("")
+	p.took(records)
 	if p.events == len(records) {
 		p.b.s.reached(chatkitd.RebuildFold)
 	}
 	return nil
 }
 
-// foldTo reads and folds the log up to a position, and returns how many events
-// that took.
-func (p *part) foldTo(ctx context.Context, goal chatkitd.Position, pace *pace) (n int, err error) {
-	if p.position.Compare(goal) >= 0 {
+func (p *part) fold(ctx context.Context, q *batch, records []record) error {
+	f := p.Fold(q)
+	skipped := func(pos chatkitd.Position) { p.passed[pos] = true }
+	if n, err := foldAll(ctx, p.model, f, records, skipped); err != nil {
+		return failure(err, records, n)
+	}
+	return guard(func() error { return f.Flush(ctx) })
+}
+
+// took notes that records are in the new tables.
+func (p *part) took(records []record) {
+	last := &records[len(records)-1].Recorded
+	p.events += len(records)
+	p.at, p.lastTime = checkpoint{last.Position, proofOf(last)}, last.Time
+	p.tell("")
+}
+
+// index ends the bulk load: indexes, and what makes the file one that serves.
+func (p *part) index(ctx context.Context) error {
+	p.tell(chatkitd.RebuildIndex)
+	t, err := p.b.pace.begin(ctx)
+	defer func() { t.end() }()
+	if err != nil {
+		return err
+	}
+	if err := p.next.save(p.at); err != nil {
+		return err
+	}
+	if err := p.next.conn.Exec("COMMIT"); err != nil {
+		return stored(err)
+	}
+	p.next.checkpoint = p.at
+	for _, i := range p.Indexes() {
+		if err := p.next.createIndex(i); err != nil {
+			return stored(err)
+		}
+		t.end()
+		if err := t.again(ctx); err != nil {
+			return err
+		}
+	}
+	return stored(p.next.seal(ctx, p.projection))
+}
+
+// foldTo reads and folds the log up to a position into tables that are sealed, and
+// returns how many events that took.
+func (p *part) foldTo(ctx context.Context, goal chatkitd.Position) (n int, err error) {
+	n, err = catchUp(ctx, p.b.s, p.model, p.next, goal, func(records []record) error {
+		return p.fold(ctx, &batch{t: p.next}, records)
+	}, p.took)
+	p.at = p.next.checkpoint
+	return n, err
+}
+
+// catchUp reads and folds the log into tables up to a position, each batch with its
+// checkpoint in one transaction, and returns how many events that took.
+func catchUp(ctx context.Context, s *Service, m *model, t *tables, goal chatkitd.Position,
+	fold func([]record) error, took func([]record),
+) (n int, err error) {
+	if t.position.Compare(goal) >= 0 {
 		return 0, nil
 	}
 	chunk := make([]record, 0, events.MaxBatch)
-	for rec, err := range p.b.s.store.ReadAll(ctx, events.AllRead{After: p.position}) {
+	write := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		last := &chunk[len(chunk)-1].Recorded
+		c := checkpoint{last.Position, proofOf(last)}
+		err := t.transact(func() error {
+			if err := fold(chunk); err != nil {
+				return err
+			}
+			return t.save(c)
+		})
+		if err != nil {
+			return err
+		}
+		t.checkpoint = c
+		took(chunk)
+		n += len(chunk)
+		clear(chunk)
+		chunk = chunk[:0]
+		return nil
+	}
+	for rec, err := range s.store.ReadAll(ctx, events.AllRead{After: t.position}) {
 		if err != nil {
 			return n, err
 		}
 		if rec.Position.Compare(goal) > 0 {
 			break
 		}
-		chunk = append(chunk, decode(rec))
-		n++
+		if chunk = append(chunk, s.interest.decode(rec, m.bit)); len(chunk) == cap(chunk) {
+			if err := write(); err != nil {
+				return n, err
+			}
+		}
 		if rec.Position == goal {
 			break
 		}
-		if len(chunk) == buildChunk {
-			if err := p.write(ctx, chunk, pace); err != nil {
-				return n, err
-			}
-			clear(chunk)
-			chunk = chunk[:0]
-			if err := p.b.gate(ctx); err != nil {
-				return n, err
-			}
-		}
 	}
-	if err := p.write(ctx, chunk, pace); err != nil {
+	if err := write(); err != nil {
 		return n, err
 	}
-	if p.position.Compare(goal) < 0 { // there is no event there
-		p.position = goal
+	if t.position.Compare(goal) < 0 { // there is no event there
+		t.position = goal
 	}
 	return n, nil
 }
@@ -141,13 +220,16 @@ const closing = 500
 // and returns with p.work held, so that the old ones stay where they are.
 func (p *part) meet(ctx context.Context, goal func() chatkitd.Position) error {
 	for attempt := 0; ; attempt++ {
-		n, err := p.foldTo(ctx, goal(), p.b.pace)
+		n, err := p.foldTo(ctx, goal())
 		if err == nil && n > closing {
+			if err := p.b.pace.gate(ctx); err != nil {
+				return err
+			}
 			continue
 		}
 		if err == nil {
 			p.work.Lock()
-			if _, err = p.foldTo(ctx, p.at(), &pace{s: p.b.s, free: true}); err == nil {
+			if _, err = p.foldTo(ctx, p.model.at()); err == nil {
 				return nil
 			}
 			p.work.Unlock()
@@ -160,10 +242,7 @@ func (p *part) meet(ctx context.Context, goal func() chatkitd.Position) error {
 
 // finish brings the new tables into service.
 func (p *part) finish(ctx context.Context) error {
-	if err := p.index(ctx); err != nil {
-		return err
-	}
-	goal := p.at
+	goal := p.model.at
 	if p.serves {
 		p.tell(chatkitd.RebuildCatchUp)
 		if err := p.compare(ctx); err != nil {
@@ -178,7 +257,7 @@ func (p *part) finish(ctx context.Context) error {
 		}
 		goal = func() chatkitd.Position { return head }
 	}
-	if err := p.b.gate(ctx); err != nil {
+	if err := p.b.pace.gate(ctx); err != nil {
 		return err
 	}
 	p.tell(chatkitd.RebuildCatchUp)
@@ -190,40 +269,19 @@ func (p *part) finish(ctx context.Context) error {
 	return p.swap(ctx)
 }
 
-func (p *part) index(ctx context.Context) error {
-	p.tell(chatkitd.RebuildIndex)
-	if !p.b.offline {
-		return p.b.gate(ctx) // they have grown with the table
-	}
-	for _, i := range p.Indexes() {
-		if err := p.b.gate(ctx); err != nil {
-			return err
-		}
-		p.b.pace.begin()
-		err := p.b.s.inTx(ctx, func(tx *sql.Tx) error { return createIndex(ctx, tx, i, p.next) })
-		if err != nil {
-			return err
-		}
-		if err := p.b.pace.rest(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // swap makes the new tables the ones that are read. The caller holds p.work.
 func (p *part) swap(ctx context.Context) error {
 	s := p.b.s
-	t := tables{G: p.next, Version: p.Version(), Layout: p.Layout(), Position: p.position, Proof: p.last}
+	old := p.tables
 	p.mu.Lock()
-	old := tables{G: p.view.g, Version: p.version, Layout: p.Layout(), Position: p.model.position, Proof: p.proof}
+	position := p.position
 	before := p.previous
-	e := entry{name: p.Name(), tables: t, paused: p.phase == Paused, rebuild: p.rebuild}
+	e := entry{name: p.Name(), edition: p.next.edition, paused: p.phase == Paused}
 	if p.serves {
-		e.previous = &old
+		e.previous = &edition{G: old.G, Version: p.version, Layout: p.Layout()}
 	}
 	done := *p.rebuild
-	done.Phase, done.Ended, done.Error = chatkitd.RebuildDone, s.now(), ""
+	done.Phase, done.Ended, done.Error, done.ETA = chatkitd.RebuildDone, s.now(), "", 0
 	e.rebuild = &done
 	var rest []Failure
 	for _, f := range p.skipped {
@@ -234,7 +292,12 @@ func (p *part) swap(ctx context.Context) error {
 		}
 	}
 	p.mu.Unlock()
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	if old.position != position && p.serves { // a rollback finds it where it was read
+		if err := old.transact(func() error { return old.save(checkpoint{position, p.proof}) }); err != nil {
+			return err
+		}
+	}
+	err := inTx(ctx, s.catalog, func(tx *sql.Tx) error {
 		for _, f := range e.skipped {
 			if _, err := tx.ExecContext(ctx, dropSkip, p.Name(), int64(f.Position.Commit), int64(f.Position.Prepare)); err != nil { //nolint:gosec // below 2^63
 				return err
@@ -247,24 +310,24 @@ func (p *part) swap(ctx context.Context) error {
 	}
 	// From here on the new tables are the truth, whatever becomes of ctx.
 	p.swapped = true
-	err = p.reset(newView(s.read, p.next), p.stmts, t)
-	p.stmts = nil
+	restart := s.restarter(p.model, p.at.position)
+	if position == p.at.position && done.Compare != nil && done.Compare.Equal {
+		restart = nil // nobody notices
+	}
+	err = s.retire(p.reset(p.next, restart))
 	p.mu.Lock()
-	p.previous, p.skipped, p.rebuild, p.built = e.previous, rest, &done, true
+	p.previous, p.skipped, p.rebuild, p.built, p.stored = e.previous, rest, &done, true, false
 	if p.phase != Paused {
 		p.phase, p.failure, p.attempts, p.retryAt, p.delay = Running, nil, 0, time.Time{}, 0
 	}
 	if !p.lastTime.IsZero() {
-		p.model.last = p.lastTime
+		p.last = p.lastTime
 	}
 	p.mu.Unlock()
 	p.verified = true
-	if p.model == s.tasks && (old.Position != t.Position || done.Compare == nil || !done.Compare.Equal) {
-		s.hub.start(t.Position) // what was told may not be so
-	}
-	s.discard(p.projection, before)
+	s.dropEdition(p.projection, before)
 	if e.previous == nil {
-		s.discard(p.projection, &old)
+		s.dropEdition(p.projection, &old.edition)
 	}
 	p.report(chatkitd.RebuildDone)
 	s.reached(chatkitd.RebuildDone)
@@ -273,16 +336,15 @@ func (p *part) swap(ctx context.Context) error {
 
 // end drops what is not in place, and says how it ended.
 func (p *part) end(ctx context.Context) {
-	for _, stmt := range append(p.look, p.stmts...) {
-		_ = stmt.Close() // nobody needs it any more
-	}
-	p.look, p.stmts = nil, nil
 	if p.swapped {
 		return
 	}
 	s := p.b.s
-	if p.next != 0 {
-		s.discard(p.projection, &tables{G: p.next})
+	if p.next != nil {
+		if err := p.next.close(); err != nil {
+			s.log.WarnContext(ctx, "tables that were not finished are not closed", "projection", p.Name(), "error", err)
+		}
+		s.dropEdition(p.projection, &p.next.edition)
 	}
 	p.note(func(st *RebuildState) {
 		st.Phase, st.Ended, st.Error, st.ETA = chatkitd.RebuildFailed, s.now(), "", 0
@@ -296,56 +358,16 @@ func (p *part) end(ctx context.Context) {
 	text, err := optional(p.rebuild)
 	p.mu.Unlock()
 	if err == nil {
-		_, err = s.write.ExecContext(ctx, saveRebuild, text, p.Name())
+		_, err = s.catalog.ExecContext(ctx, saveRebuild, text, p.Name())
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "the end of a rebuild is not stored", "projection", p.Name(), "error", err)
 	}
 }
 
-// note changes what is told of the rebuild.
-func (p *part) note(change func(*RebuildState)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st := *p.rebuild // others may read the one before
-	change(&st)
-	p.rebuild = &st
-}
+var errBehind = errors.New("the tables are not where they should be")
 
-// tell says how far the part is, and which phase begins, if one does.
-func (p *part) tell(phase string) {
-	b := p.b
-	p.note(func(st *RebuildState) {
-		if phase != "" {
-			st.Phase = phase
-		}
-		st.Events, st.Error, st.Total = p.events, "", 0
-		if took := b.s.now().Sub(st.Started).Seconds(); took > 0 {
-			st.Rate = float64(p.events) / took
-		}
-		if p.events > 0 && uint64(p.events) == p.position.Commit { //nolint:gosec // not negative
-			st.Total = int(max(b.head.Commit, p.position.Commit)) //nolint:gosec // a number of events
-		}
-		st.ETA = 0
-		if left := st.Total - st.Events; left > 0 && st.Rate > 0 {
-			st.ETA = float64(left) / st.Rate
-		}
-	})
-	if phase != "" {
-		b.s.reached(phase)
-	}
-	p.mu.Lock()
-	phase = p.rebuild.Phase
-	p.mu.Unlock()
-	p.report(phase)
-}
-
-func (p *part) report(phase string) {
-	if b := p.b; b.progress != nil {
-		head := b.head
-		if head.Compare(p.position) < 0 {
-			head = p.position
-		}
-		b.progress(Progress{phase, p.events, p.position, head, time.Since(b.start)})
-	}
+// behind reports tables that are not at a position.
+func behind(t *tables, pos chatkitd.Position) error {
+	return fmt.Errorf("%w: at %s, not at %s", errBehind, t.position, pos)
 }

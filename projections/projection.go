@@ -2,11 +2,9 @@ package projections
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
-	"strings"
 
 	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
 )
 
 // A projection is a named, versioned fold of the log into tables of its own. It
@@ -28,14 +26,16 @@ type projection interface {
 	Tables() []table
 	// Indexes are for queries only: a bulk load makes them last.
 	Indexes() []index
-	// Statements are those of the fold, by number; "{g}" in a statement, table
-	// or index stands for the generation.
+	// Statements are those of the fold, by number.
 	Statements() []string
+	// Events are the events that it folds. Of those in its streams that it does not
+	// fold it never sees any, but for what no program of this version has written.
+	Events() []events.Event
 	// Fold begins a batch.
 	Fold(q *batch) fold
 }
 
-// table is one table; every name ends in "_{g}".
+// table is one table.
 type table struct{ name, columns string }
 
 // index is one index of a table; its name is the table's with a suffix.
@@ -72,41 +72,4 @@ func stored(err error) error {
 		return nil
 	}
 	return &storageError{err}
-}
-
-// generation names one set of a projection's tables.
-type generation int64
-
-func (g generation) sql(text string) string {
-	return strings.ReplaceAll(text, "{g}", fmt.Sprint(int64(g)))
-}
-
-// create makes the tables of a generation, with all indexes unless bare.
-func create(ctx context.Context, tx *sql.Tx, p projection, g generation, bare bool) error {
-	for _, t := range p.Tables() {
-		if _, err := tx.ExecContext(ctx, g.sql("CREATE TABLE "+t.name+"_{g} "+t.columns)); err != nil {
-			return fmt.Errorf("create table %s: %w", t.name, err)
-		}
-	}
-	if bare {
-		return nil
-	}
-	return createIndexes(ctx, tx, p, g)
-}
-
-func createIndexes(ctx context.Context, tx *sql.Tx, p projection, g generation) error {
-	for _, i := range p.Indexes() {
-		if err := createIndex(ctx, tx, i, g); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func createIndex(ctx context.Context, tx *sql.Tx, i index, g generation) error {
-	text := "CREATE INDEX " + i.table + "_{g}_" + i.suffix + " ON " + i.table + "_{g} " + i.columns
-	if _, err := tx.ExecContext(ctx, g.sql(text)); err != nil {
-		return fmt.Errorf("create index %s of %s: %w", i.suffix, i.table, err)
-	}
-	return nil
 }

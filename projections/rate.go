@@ -35,36 +35,17 @@ func (r *rate) at(now time.Time) float64 {
 	return now1
 }
 
-// seen is what the runner has learned of the log by following it, so that metrics
-// need not ask the log.
+// seen is how far the log goes, as far as the runner has learned by following it:
+// metrics need not ask the log.
 type seen struct {
-	mu    sync.Mutex
-	head  chatkitd.Position // of the last event that is known to exist
-	steps int               // events that came one position after another
-	leaps bool              // some did not: positions do not count events
+	mu   sync.Mutex
+	head chatkitd.Position // of the last event that is known to exist
 }
 
-// batch learns from events that follow one another without a gap.
 func (s *seen) batch(evs []events.Recorded) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range evs {
-		pos := evs[i].Position
-		if i > 0 {
-			s.step(evs[i-1].Position, pos)
-		}
-		if s.head.Compare(pos) < 0 {
-			s.head = pos
-		}
+	if n := len(evs); n > 0 {
+		s.at(evs[n-1].Position)
 	}
-}
-
-func (s *seen) step(a, b chatkitd.Position) {
-	if b.Commit == a.Commit+1 && b.Prepare == b.Commit {
-		s.steps++
-		return
-	}
-	s.leaps = true
 }
 
 // reaches reports whether the log is known to have come to a position.
@@ -82,20 +63,12 @@ func (s *seen) at(head chatkitd.Position) {
 	}
 }
 
-// counts reports whether the positions of the log count its events.
-func (s *seen) counts() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.steps > 0 && !s.leaps
-}
-
-// lag returns how many events are behind a position, and false when that takes
-// reading the log.
-func (s *seen) lag(pos chatkitd.Position) (int, bool) {
+// lag returns how many events of a dense log are behind a position.
+func (s *seen) lag(pos chatkitd.Position) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.head.Compare(pos) <= 0 {
-		return 0, true
+		return 0
 	}
-	return int(s.head.Commit - pos.Commit), s.steps > 0 && !s.leaps //nolint:gosec // a number of events
+	return s.head.Commit - pos.Commit
 }

@@ -78,7 +78,7 @@ func BenchmarkApply(b *testing.B) {
 				b.StopTimer()
 				for _, m := range s.models {
 					m.work.Lock()
-					err := s.renew(context.Background(), m)
+					err := s.renew(context.Background(), m, nil)
 					m.work.Unlock()
 					if err != nil {
 						b.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // record is a recorded event, decoded once for all projections.
 type record struct {
 	events.Recorded
+	folds  mask            // the projections that fold it, if it is of their category
 	event  events.Event    // nil when no projection folds events of this type
 	err    error           // it does not decode; whoever needs it stops before it
 	user   chatkitd.UserID // whose stream it is, for a user's stream
@@ -29,44 +30,27 @@ type itemHead struct {
 	Type string `json:"type"`
 }
 
-// unfolded are the events that no projection folds, and that are not worth
-// decoding.
-var unfolded = map[string]bool{
-	mustName(events.ToolCalled{}):          true,
-	mustName(events.ToolReturned{}):        true,
-	mustName(events.FeedbackGiven{}):       true,
-	mustName(events.TurnCancelRequested{}): true,
-	mustName(events.EffectVoided{}):        true,
-}
-
-func mustName(ev events.Event) string {
-	name, err := events.NameOf(ev)
-	if err != nil {
-		panic(err) // an event of this very build
-	}
-	return name
-}
-
 // decode never fails: an event that does not decode carries its error, and only
-// the projections that follow its category stop.
-func decode(rec events.Recorded) record {
+// the projections that fold events of its type stop. It decodes what one of those
+// who ask folds.
+func (in *interest) decode(rec events.Recorded, who mask) record {
 	r := record{Recorded: rec}
-	if unfolded[rec.Type] {
+	folds, stray := in.of(&rec)
+	if r.folds = folds; folds&who == 0 {
 		return r
 	}
 	var ok bool
-	switch {
-	case strings.HasPrefix(rec.Stream, events.UserPrefix):
+	if strings.HasPrefix(rec.Stream, events.UserPrefix) {
 		if r.user, ok = events.UserOf(rec.Stream); !ok {
 			r.err = fmt.Errorf("stream %q names no user", rec.Stream)
-			return r
 		}
-	case strings.HasPrefix(rec.Stream, events.ThreadPrefix):
-		if r.thread, ok = events.ThreadOf(rec.Stream); !ok {
-			r.err = fmt.Errorf("stream %q names no thread", rec.Stream)
-			return r
-		}
-	default:
+	} else if r.thread, ok = events.ThreadOf(rec.Stream); !ok {
+		r.err = fmt.Errorf("stream %q names no thread", rec.Stream)
+	}
+	if stray {
+		r.err = fmt.Errorf("an event %s does not belong into a stream such as %s", rec.Type, rec.Stream)
+	}
+	if r.err != nil {
 		return r
 	}
 	if r.event, r.err = events.Decode(rec.Type, rec.Data); r.err != nil {
@@ -84,8 +68,11 @@ func decode(rec events.Recorded) record {
 }
 
 func (r *record) head(item json.RawMessage) error {
-	if err := json.Unmarshal(item, &r.item); err != nil {
-		return fmt.Errorf("item: %w", err)
+	var ok bool
+	if r.item, ok = scanHead(item); !ok {
+		if err := json.Unmarshal(item, &r.item); err != nil {
+			return fmt.Errorf("item: %w", err)
+		}
 	}
 	if r.item.ID == "" || r.item.Type == "" {
 		return errors.New("an item without id or type")
@@ -96,12 +83,11 @@ func (r *record) head(item json.RawMessage) error {
 // recordedAt reads the time that the actor gave the event: its own fold has no
 // other, and both must be equal. An event without one has the store's.
 func (r *record) recordedAt() error {
-	var meta struct {
-		RecordedAt time.Time `json:"recorded_at"`
-	}
+	var meta events.Metadata
 	if len(r.Meta) > 0 {
-		if err := json.Unmarshal(r.Meta, &meta); err != nil {
-			return fmt.Errorf("metadata: %w", err)
+		var err error
+		if meta, err = events.DecodeMetadata(r.Meta); err != nil {
+			return err
 		}
 	}
 	if r.at = meta.RecordedAt.UTC(); r.at.IsZero() {

@@ -2,13 +2,8 @@ package projections
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/chatkitd/chatkitd"
-	"github.com/chatkitd/chatkitd/events"
 )
 
 // Rollback implements [chatkitd.Projections]. It returns when the tables are in;
@@ -57,26 +52,27 @@ var errOtherLog = errors.New("the checkpoint is of another log")
 // say.
 type rollback struct {
 	*model
-	s     *Service
-	to    tables
-	stmts []*sql.Stmt
-	last  time.Time
+	s    *Service
+	to   edition
+	next *tables
+	last time.Time
 }
 
 func (r *rollback) run(ctx context.Context) (err error) {
-	if ok, err := r.s.verify(ctx, r.to.Position, r.to.Proof); err != nil || !ok {
-		return errors.Join(err, errOtherLog)
-	}
-	if r.stmts, err = prepare(ctx, r.s.write, r.projection, r.to.G); err != nil {
+	if r.next, err = openTables(ctx, r.s.dir, r.projection, r.to, r.s.busy); err != nil {
 		return err
 	}
+	swapped := false
 	defer func() {
-		for _, stmt := range r.stmts {
-			_ = stmt.Close() // nobody needs it any more
+		if !swapped {
+			err = errors.Join(err, r.next.close())
 		}
 	}()
+	if ok, err := r.s.verify(ctx, r.next.checkpoint); err != nil || !ok {
+		return errors.Join(err, errOtherLog)
+	}
 	for {
-		n, err := r.catchUp(ctx, r.at())
+		n, err := r.catchUp(ctx)
 		if err != nil {
 			return err
 		}
@@ -84,108 +80,52 @@ func (r *rollback) run(ctx context.Context) (err error) {
 			continue
 		}
 		r.work.Lock()
-		if _, err = r.catchUp(ctx, r.at()); err == nil {
-			err = r.swap(ctx)
+		defer r.work.Unlock()
+		if _, err = r.catchUp(ctx); err != nil {
+			return err
 		}
-		r.work.Unlock()
+		swapped, err = r.swap(ctx)
 		return err
 	}
 }
 
-// catchUp folds the log into the old tables up to a position, and returns how many
-// events that took.
-func (r *rollback) catchUp(ctx context.Context, goal chatkitd.Position) (n int, err error) {
-	if r.to.Position.Compare(goal) >= 0 {
-		return 0, nil
-	}
-	chunk := make([]record, 0, events.MaxBatch)
-	for rec, err := range r.s.store.ReadAll(ctx, events.AllRead{After: r.to.Position}) {
-		if err != nil {
-			return n, err
-		}
-		if rec.Position.Compare(goal) > 0 {
-			break
-		}
-		chunk = append(chunk, decode(rec))
-		n++
-		if len(chunk) == cap(chunk) {
-			if err := r.write(ctx, chunk); err != nil {
-				return n, err
-			}
-			chunk = chunk[:0]
-		}
-		if rec.Position == goal {
-			break
-		}
-	}
-	return n, r.write(ctx, chunk)
-}
-
-func (r *rollback) write(ctx context.Context, records []record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	to := r.to
-	last := &records[len(records)-1].Recorded
-	to.Position, to.Proof = last.Position, proofOf(last)
-	text, err := optional(&to)
-	if err != nil {
-		return err
-	}
-	err = r.s.inTx(ctx, func(tx *sql.Tx) error {
-		f := r.Fold(newBatch(tx, r.stmts, false))
+// catchUp folds the log into the old tables up to where the ones are that serve,
+// and returns how many events that took.
+func (r *rollback) catchUp(ctx context.Context) (n int, err error) {
+	return catchUp(ctx, r.s, r.model, r.next, r.at(), func(records []record) error {
+		f := r.Fold(&batch{t: r.next})
 		if n, err := foldAll(ctx, r.model, f, records, nil); err != nil {
 			return failure(err, records, n)
 		}
-		if err := guard(func() error { return f.Flush(ctx) }); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, savePrevious, text, r.Name())
-		return err
+		return guard(func() error { return f.Flush(ctx) })
+	}, func(records []record) {
+		r.last = records[len(records)-1].Time
+		r.s.reached("rollback")
 	})
-	if err != nil {
-		return err
-	}
-	r.to, r.last = to, last.Time
-	r.s.reached("rollback")
-	r.mu.Lock()
-	r.previous = &to
-	r.mu.Unlock()
-	return nil
 }
 
 // swap puts the tables back. The caller holds r.work.
-func (r *rollback) swap(ctx context.Context) error {
+func (r *rollback) swap(ctx context.Context) (done bool, err error) {
 	s := r.s
-	pos := r.at()
-	if r.to.Position.Compare(pos) < 0 {
-		return fmt.Errorf("the tables are at %s, not at %s", r.to.Position, pos)
+	if pos := r.at(); r.next.position.Compare(pos) < 0 {
+		return false, behind(r.next, pos)
 	}
 	r.mu.Lock()
-	e := entry{name: r.Name(), tables: r.to, failure: r.failure, paused: r.phase == Paused, rebuild: r.rebuild}
+	e := entry{name: r.Name(), edition: r.to, failure: r.failure, paused: r.phase == Paused, rebuild: r.rebuild}
 	r.mu.Unlock()
-	g := r.view.g
-	if err := s.inTx(ctx, func(tx *sql.Tx) error { return saveEntry(ctx, tx, e) }); err != nil {
-		return err
+	if err := saveEntry(ctx, s.catalog, e); err != nil {
+		return false, err
 	}
 	// From here on they serve, whatever becomes of ctx.
-	v := r.retired[r.to.G]
-	delete(r.retired, r.to.G)
-	if v == nil {
-		v = newView(s.read, r.to.G)
-	}
-	err := r.reset(v, r.stmts, r.to)
-	r.stmts = nil
+	old := r.reset(r.next, s.restarter(r.model, r.next.position))
+	err = s.retire(old)
 	r.mu.Lock()
-	r.previous = nil
+	r.previous, r.stored = nil, e.failure != nil
 	if !r.last.IsZero() {
 		r.model.last = r.last
 	}
 	r.mu.Unlock()
 	r.verified = true
-	if r.model == s.tasks {
-		s.hub.start(r.to.Position)
-	}
-	s.discard(r.projection, &tables{G: g})
-	return err
+	s.dropEdition(r.projection, &old.edition)
+	return true, err
 }

@@ -1,10 +1,10 @@
 package projections
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,46 +12,71 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/chatkit"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
-// Snapshot is the read models at one moment, row by row and in words of the log
-// rather than of the tables, for whoever checks them against a fold of their own.
-// It works beside the process that writes them, whose WAL cannot be reset before
-// Close.
+// Snapshot is the read models, each at one moment, row by row and in words of the
+// log rather than of the tables, for whoever checks them against a fold of their
+// own. It works beside the process that writes them, whose WALs cannot be reset
+// before Close.
 type Snapshot struct {
-	tx     *sql.Tx
-	models map[string]snapshotModel
+	models map[string]*snapshotModel
 }
 
 type snapshotModel struct {
-	g        generation
+	db       *sql.DB
+	tx       *sql.Tx
 	position chatkitd.Position
 }
 
-// OpenSnapshot takes a snapshot; db is open for reading. Close it.
-func OpenSnapshot(ctx context.Context, db *sql.DB) (*Snapshot, error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	s := &Snapshot{tx: tx, models: map[string]snapshotModel{}}
-	err = s.each(ctx, "SELECT name, generation, commit_position, prepare_position FROM projections", func(rows *sql.Rows) error {
-		var name string
-		var m snapshotModel
-		if err := rows.Scan(&name, &m.g, &m.position.Commit, &m.position.Prepare); err != nil {
-			return err
+// OpenSnapshot takes a snapshot of the read models in a folder. Close it.
+func OpenSnapshot(ctx context.Context, dir string) (s *Snapshot, err error) {
+	err = settled(func() error {
+		s = &Snapshot{models: map[string]*snapshotModel{}}
+		if err := s.open(ctx, dir); err != nil {
+			return errors.Join(err, s.Close())
 		}
-		s.models[name] = m
 		return nil
 	})
+	return s, err
+}
+
+func (s *Snapshot) open(ctx context.Context, dir string) error {
+	entries, err := readCatalog(ctx, dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the catalog of read models: %w", cmp.Or(err, s.Close()))
+		return err
 	}
-	return s, nil
+	for name, e := range entries {
+		m := &snapshotModel{}
+		s.models[name] = m
+		if m.db, err = sqlite.Open(ctx, e.G.path(dir, name), sqlite.Options{ReadOnly: true, MaxConns: 1, MMap: mapped}); err != nil {
+			return err
+		}
+		if m.tx, err = m.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+			return err
+		}
+		c, err := readCheckpoint(ctx, m.tx)
+		if err != nil {
+			return fmt.Errorf("read the checkpoint of %s: %w", name, err)
+		}
+		m.position = c.position
+	}
+	return nil
 }
 
 // Close gives the snapshot back.
-func (s *Snapshot) Close() error { return s.tx.Rollback() }
+func (s *Snapshot) Close() error {
+	var errs []error
+	for _, m := range s.models {
+		if m.tx != nil {
+			errs = append(errs, m.tx.Rollback())
+		}
+		if m.db != nil {
+			errs = append(errs, m.db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Positions returns up to which event each read model holds the log.
 func (s *Snapshot) Positions() map[string]chatkitd.Position {
@@ -76,17 +101,17 @@ func (s *Snapshot) Each(ctx context.Context, name string, yield Row) error {
 	}
 	switch name {
 	case tasks{}.Name():
-		return s.tasks(ctx, m.g, yield)
+		return m.tasks(ctx, yield)
 	case threads{}.Name():
-		return s.threads(ctx, m.g, yield)
+		return m.threads(ctx, yield)
 	case threadItems{}.Name():
-		return s.items(ctx, m.g, yield)
+		return m.items(ctx, yield)
 	}
 	return fmt.Errorf("the rows of %q are not known", name)
 }
 
-func (s *Snapshot) each(ctx context.Context, query string, scan func(*sql.Rows) error) error {
-	rows, err := s.tx.QueryContext(ctx, query)
+func (m *snapshotModel) each(ctx context.Context, query string, scan func(*sql.Rows) error) error {
+	rows, err := m.tx.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -114,9 +139,9 @@ type taskSnapshot struct {
 	Derived  []string      `json:"derived,omitempty"` // columns that do not follow from the task
 }
 
-func (s *Snapshot) tasks(ctx context.Context, g generation, yield Row) error {
+func (m *snapshotModel) tasks(ctx context.Context, yield Row) error {
 	owners := map[int64]string{}
-	err := s.each(ctx, g.sql("SELECT owner, user, pending, completed FROM task_users_{g}"), func(rows *sql.Rows) error {
+	err := m.each(ctx, "SELECT owner, user, pending, completed FROM task_users", func(rows *sql.Rows) error {
 		var owner int64
 		var user string
 		var pending, completed int
@@ -133,7 +158,7 @@ func (s *Snapshot) tasks(ctx context.Context, g generation, yield Row) error {
 	if err != nil {
 		return err
 	}
-	tags, err := s.tags(ctx, g)
+	tags, err := m.tags(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,8 +168,8 @@ func (s *Snapshot) tasks(ctx context.Context, g generation, yield Row) error {
 		}
 		return fmt.Sprintf("owner %d, who is not there, %s", k.owner, k.id)
 	}
-	query := g.sql("SELECT " + taskColumns + ", num, owner, title_folded, description_folded, due FROM tasks_{g}")
-	err = s.each(ctx, query, func(rows *sql.Rows) error {
+	query := "SELECT " + taskColumns + ", num, owner, title_folded, description_folded, due FROM tasks"
+	err = m.each(ctx, query, func(rows *sql.Rows) error {
 		var row taskSnapshot
 		var owner int64
 		var title, description string
@@ -196,9 +221,9 @@ func (r *taskSnapshot) derived(title, description string, due sql.NullInt64, tag
 	slices.Sort(r.Derived)
 }
 
-func (s *Snapshot) tags(ctx context.Context, g generation) (map[taskKey][]string, error) {
+func (m *snapshotModel) tags(ctx context.Context) (map[taskKey][]string, error) {
 	tags := map[taskKey][]string{}
-	err := s.each(ctx, g.sql("SELECT owner, id, tag_folded FROM task_tags_{g}"), func(rows *sql.Rows) error {
+	err := m.each(ctx, "SELECT owner, id, tag_folded FROM task_tags", func(rows *sql.Rows) error {
 		var k taskKey
 		var tag string
 		if err := rows.Scan(&k.owner, &k.id, &tag); err != nil {
@@ -210,10 +235,10 @@ func (s *Snapshot) tags(ctx context.Context, g generation) (map[taskKey][]string
 	return tags, err
 }
 
-func (s *Snapshot) threads(ctx context.Context, g generation, yield Row) error {
-	query := g.sql(`SELECT num, id, user, title, status, reason, metadata, created, turn, turns, input_tokens, output_tokens
-		FROM threads_{g}`)
-	return s.each(ctx, query, func(rows *sql.Rows) error {
+func (m *snapshotModel) threads(ctx context.Context, yield Row) error {
+	query := `SELECT num, id, user, title, status, reason, metadata, created, turn, turns, input_tokens, output_tokens
+		FROM threads`
+	return m.each(ctx, query, func(rows *sql.Rows) error {
 		var id string
 		var created int64
 		var metadata sql.NullString
@@ -242,9 +267,9 @@ func (s *Snapshot) threads(ctx context.Context, g generation, yield Row) error {
 	})
 }
 
-func (s *Snapshot) items(ctx context.Context, g generation, yield Row) error {
+func (m *snapshotModel) items(ctx context.Context, yield Row) error {
 	ids := map[int64]string{}
-	err := s.each(ctx, g.sql("SELECT thread, id, user FROM item_threads_{g}"), func(rows *sql.Rows) error {
+	err := m.each(ctx, "SELECT thread, id, user FROM item_threads", func(rows *sql.Rows) error {
 		var num int64
 		var id, user string
 		if err := rows.Scan(&num, &id, &user); err != nil {
@@ -259,8 +284,8 @@ func (s *Snapshot) items(ctx context.Context, g generation, yield Row) error {
 	if err != nil {
 		return err
 	}
-	query := g.sql("SELECT thread, seq, id, type, hidden, item FROM thread_items_{g}")
-	return s.each(ctx, query, func(rows *sql.Rows) error {
+	query := "SELECT thread, seq, id, type, hidden, item FROM thread_items"
+	return m.each(ctx, query, func(rows *sql.Rows) error {
 		var num int64
 		var id string
 		var item sql.RawBytes

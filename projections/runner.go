@@ -7,6 +7,7 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 const (
@@ -61,6 +62,9 @@ func (s *Service) follow(ctx context.Context, healthy func()) error {
 	look, done := s.looking(ctx)
 	defer done()
 	if err := s.learnHead(ctx); err != nil {
+		return err
+	}
+	if err := s.repair(ctx); err != nil {
 		return err
 	}
 	if err := s.verifyAll(ctx); err != nil {
@@ -207,7 +211,7 @@ func (s *Service) startable() []*model {
 	now := time.Now()
 	for _, m := range s.models {
 		m.mu.Lock()
-		if !m.retryAt.IsZero() && !now.Before(m.retryAt) {
+		if !m.retryAt.IsZero() && !now.Before(m.retryAt) && !m.broken {
 			m.phase, m.retryAt = Running, time.Time{}
 		}
 		if m.phase == Running && m.retryAt.IsZero() {
@@ -250,7 +254,7 @@ func (s *Service) applyAll(ctx context.Context, active []*model, b events.Batch)
 	low := lowest(active)
 	for _, rec := range b.Events {
 		if rec.Position.Compare(low) > 0 {
-			records = append(records, decode(rec))
+			records = append(records, s.interest.decode(rec, everybody))
 		}
 	}
 	for len(records) > s.batchSize {
@@ -291,6 +295,10 @@ func (s *Service) applyPatiently(ctx context.Context, m *model, records []record
 			return false
 		}
 		s.metrics.failures.WithLabelValues(m.Name()).Inc()
+		if sqlite.IsCorrupt(err) {
+			s.damaged(m, m.view.g, err)
+			return false
+		}
 		if f, ok := errors.AsType[*Failure](err); ok {
 			s.blocked(ctx, m, f)
 			return false

@@ -18,16 +18,19 @@ import (
 
 // Options are what a [Service] needs.
 type Options struct {
-	// Write has one connection to the file of the read models and begins its
-	// transactions immediately; Read is a pool on the same file. The caller
-	// closes both after the service.
-	Write, Read *sql.DB
-	Store       events.Store
+	// Dir is the folder of the files of the read models, [CatalogFile] and one for
+	// each generation of tables. It must be there. One Service writes it.
+	Dir   string
+	Store events.Store
+	// Dense says that the positions of the store count its events from 1: then lags
+	// are exact, and the end of a rebuild is known.
+	Dense       bool
 	Log         *slog.Logger          // nil is none
 	Registerer  prometheus.Registerer // nil is none
 	WaitTimeout time.Duration         // how long a query waits for its user's writes; 0 is 2 s
 	BatchSize   int                   // most events of one transaction; 0, or more than events.MaxBatch, is events.MaxBatch
 	MaxWatchers int                   // over all users; 0 is 10,000
+	BusyTimeout time.Duration         // how long another process may lock a file of the read models; 0 is 5 s
 	Now         func() time.Time      // nil is time.Now
 }
 
@@ -54,13 +57,17 @@ func (o Options) withDefaults() Options {
 // use. Without [Service.Run] queries learn nothing new, and those that have to
 // wait for something time out.
 type Service struct {
-	write, read *sql.DB
-	store       events.Store
-	log         *slog.Logger
-	now         func() time.Time
-	timeout     time.Duration
-	batchSize   int
-	metrics     *metrics
+	dir       string
+	catalog   *sql.DB
+	store     events.Store
+	dense     bool
+	log       *slog.Logger
+	now       func() time.Time
+	timeout   time.Duration
+	busy      time.Duration
+	batchSize int
+	metrics   *metrics
+	interest  *interest
 
 	models  []*model
 	tasks   *model
@@ -71,8 +78,7 @@ type Service struct {
 
 	waiting  atomic.Int64  // queries that wait for the runner
 	hurry    chan struct{} // tells it that one began to
-	live     atomic.Int64  // batches of the runner that want the write connection or have it
-	lastLive atomic.Int64  // when the last one began, in nanoseconds since 1970
+	lastLive atomic.Int64  // when the last batch of the runner began, in nanoseconds since 1970
 	headless atomic.Bool   // where the log ended at the start is not known yet
 	seen     seen
 	runner   sync.Mutex    // held by Run and RebuildOffline
@@ -106,60 +112,37 @@ func Names() []string {
 	return names
 }
 
-// Open makes the tables that are missing or of another layout, and returns the
-// service. It fails when the database does. Of the log it reads only where it
-// ends: queries wait until they have seen that, and when it cannot be read are
-// refused until [Service.Run] has.
+// Open makes the tables that are missing, damaged or of another layout, and returns
+// the service. It fails when the files cannot be written. Of the log it reads only
+// where it ends: queries wait until they have seen that, and when it cannot be read
+// are refused until [Service.Run] has.
 func Open(ctx context.Context, o Options) (*Service, error) { return open(ctx, o, all()) }
 
-func open(ctx context.Context, o Options, ps []projection) (*Service, error) {
+func open(ctx context.Context, o Options, ps []projection) (_ *Service, err error) {
 	o = o.withDefaults()
 	s := &Service{
-		write: o.Write, read: o.Read, store: o.Store, log: o.Log, now: o.Now,
-		timeout: o.WaitTimeout, batchSize: o.BatchSize,
+		dir: o.Dir, store: o.Store, dense: o.Dense, log: o.Log, now: o.Now, timeout: o.WaitTimeout, busy: o.BusyTimeout,
+		batchSize: o.BatchSize, interest: interestOf(ps),
 		writes: newWrites(), hub: newHub(o.MaxWatchers), hurry: make(chan struct{}, 1), retry: firstDelay,
 	}
-	catalog, err := openCatalog(ctx, o.Write, ps)
-	if err != nil {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.mountAll(ctx, ps); err != nil {
 		return nil, fmt.Errorf("open read models: %w", err)
-	}
-	for _, name := range catalog.garbage {
-		s.trash = append(s.trash, trash{table: name})
-	}
-	for _, p := range ps {
-		e := catalog.entries[p.Name()]
-		m := &model{
-			projection: p, phase: Running, top: max(catalog.next(p)-1, e.G), retired: map[generation]*view{},
-			skipped: e.skipped, previous: e.previous, rebuild: e.rebuild,
-		}
-		if e.paused {
-			m.phase = Paused
-		}
-		if err := s.mount(ctx, m, e); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		s.models = append(s.models, m)
-		switch p.Name() {
-		case tasks{}.Name():
-			s.tasks = m
-		case threads{}.Name():
-			s.threads = m
-		case threadItems{}.Name():
-			s.items = m
-		}
 	}
 	s.headless.Store(true)
 	if err := s.learnHead(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, errors.Join(ctx.Err(), s.Close())
+			return nil, ctx.Err()
 		}
 		s.log.WarnContext(ctx, "the event log cannot be read yet; queries are refused until it can", "error", err)
 	}
 	s.hub.start(s.tasks.at())
-	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	s.metrics, err = newMetrics(o.Registerer, s)
+	return s, err
 }
 
 // learnHead reads once where the log ends: what was acknowledged before this
@@ -189,48 +172,25 @@ func (s *Service) learnHead(ctx context.Context) error {
 	return nil
 }
 
-// mount makes a model use the tables of an entry.
-func (s *Service) mount(ctx context.Context, m *model, e entry) error {
-	stmts, err := prepare(ctx, s.write, m.projection, e.G)
-	if err != nil {
-		return fmt.Errorf("projection %s: %w", m.Name(), err)
-	}
-	return m.reset(newView(s.read, e.G), stmts, e.tables)
-}
-
-func prepare(ctx context.Context, db *sql.DB, p projection, g generation) ([]*sql.Stmt, error) {
-	texts := append([]string{}, p.Statements()...)
-	texts = append(texts, saveCheckpoint)
-	stmts := make([]*sql.Stmt, 0, len(texts))
-	for _, text := range texts {
-		stmt, err := db.PrepareContext(ctx, g.sql(text))
-		if err != nil {
-			errs := []error{fmt.Errorf("prepare %q: %w", text, err)}
-			for _, done := range stmts {
-				errs = append(errs, done.Close())
-			}
-			return nil, errors.Join(errs...)
-		}
-		stmts = append(stmts, stmt)
-	}
-	return stmts, nil
-}
-
-// Close closes the watches and the prepared statements, once the queries that use
-// them have ended. Run must have returned.
+// Close closes the watches and the files, once the queries that use them have
+// ended. Run must have returned.
 func (s *Service) Close() error {
 	s.hub.close()
 	var errs []error
 	for _, m := range s.models {
-		for _, stmt := range m.write {
-			errs = append(errs, stmt.Close())
+		if m.tables != nil {
+			errs = append(errs, m.tables.close())
 		}
-		m.write = nil
-		errs = append(errs, m.view.close())
-		for _, v := range m.retired {
-			errs = append(errs, v.close())
+	}
+	// What is left to be deleted is found again at the next start.
+	for _, t := range s.trash {
+		if t.view != nil {
+			errs = append(errs, t.view.close())
 		}
-		clear(m.retired)
+	}
+	s.trash = nil
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -335,7 +295,7 @@ func (s *Service) OpenTurns(ctx context.Context) ([]chatkitd.ThreadID, error) {
 	}
 	var ids []chatkitd.ThreadID
 	err := s.threads.read(ctx, func(v *view) error {
-		rows, err := v.query(ctx, "SELECT id FROM threads_{g} WHERE turn <> '' ORDER BY num")
+		rows, err := v.query(ctx, "SELECT id FROM threads WHERE turn <> '' ORDER BY num")
 		if err != nil {
 			return err
 		}

@@ -59,25 +59,24 @@ func (m *model) state(now time.Time) State {
 }
 
 // States returns how the projections are doing, in the order of [Names]. Lags
-// are exact when the positions of the log count its events, else counted up to
-// [MaxLag]. With CodeUnavailable, when the log cannot be read, come the states as
+// are exact in a dense log, else counted up to [MaxLag]: that many, or more. With CodeUnavailable, when the log cannot be read, come the states as
 // far as they are known.
 func (s *Service) States(ctx context.Context) ([]State, error) {
 	states := make([]State, 0, len(s.models))
 	for _, m := range s.models {
 		states = append(states, m.state(s.now()))
 	}
-	return states, measure(ctx, s.store, states, s.now(), s.seen.counts())
+	return states, measure(ctx, s.store, states, s.now(), s.dense)
 }
 
 // measure fills in head and lags.
-func measure(ctx context.Context, store events.Store, states []State, now time.Time, counts bool) error {
+func measure(ctx context.Context, store events.Store, states []State, now time.Time, dense bool) error {
 	head, err := store.Head(ctx)
 	if err != nil {
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(err)
 	}
 	limit := MaxLag
-	if counts {
+	if dense {
 		limit = 1
 	}
 	for i := range states {
@@ -95,7 +94,7 @@ func measure(ctx context.Context, store events.Store, states []State, now time.T
 			}
 			st.LagEvents++
 		}
-		if counts {
+		if dense {
 			st.LagEvents = int(head.Commit - st.Position.Commit) //nolint:gosec // a number of events
 		}
 	}

@@ -5,25 +5,35 @@ import (
 	"fmt"
 )
 
-// trash is tables that nobody will use again: those of a generation, or one by
-// its name.
+// trash is what nobody will use again: a view that queries may still hold, and a
+// file, of which either may be missing.
 type trash struct {
-	p     projection
-	g     generation
-	table string
+	view *view
+	path string
 }
 
-// discard has the tables of a generation dropped when there is time.
-func (s *Service) discard(p projection, t *tables) {
-	if t == nil {
-		return
-	}
+// discard has trash cleared away when there is time.
+func (s *Service) discard(t ...trash) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trash = append(s.trash, trash{p: p, g: t.G})
+	s.trash = append(s.trash, t...)
 }
 
-// sweep drops what has been discarded, beside the runner.
+// dropEdition has the file of an edition deleted.
+func (s *Service) dropEdition(p projection, e *edition) {
+	if e != nil {
+		s.discard(trash{path: e.G.path(s.dir, p.Name())})
+	}
+}
+
+// retire closes what writes tables, and has their view closed once the queries that
+// hold it have ended. The caller holds the model's work.
+func (s *Service) retire(t *tables) error {
+	s.discard(trash{view: t.view})
+	return t.closeWriter()
+}
+
+// sweep clears away what has been discarded, beside the runner.
 func (s *Service) sweep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,8 +45,8 @@ func (s *Service) sweep() {
 	s.jobs.Go(func() { s.sweepAll(ctx) })
 }
 
-// sweepAll drops what has been discarded. What it cannot drop is found again at
-// the next start.
+// sweepAll clears away what has been discarded. What it cannot delete is found
+// again at the next start.
 func (s *Service) sweepAll(ctx context.Context) {
 	for {
 		s.mu.Lock()
@@ -48,50 +58,20 @@ func (s *Service) sweepAll(ctx context.Context) {
 		t := s.trash[0]
 		s.trash = s.trash[1:]
 		s.mu.Unlock()
-		if err := s.drop(ctx, t); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "tables that nobody needs are not dropped", "error", err)
+		if err := t.clear(); err != nil {
+			s.log.WarnContext(ctx, "tables that nobody needs are not deleted", "error", err)
 		}
 	}
 }
 
-// drop drops tables, once the queries that read them have ended.
-func (s *Service) drop(ctx context.Context, t trash) error {
-	names := []string{t.table}
-	if t.p != nil {
-		names = nil
-		for _, tb := range t.p.Tables() {
-			names = append(names, t.g.sql(tb.name+"_{g}"))
-		}
-		if err := s.release(t); err != nil {
-			return err
+func (t trash) clear() error {
+	if t.view != nil {
+		if err := t.view.close(); err != nil {
+			return fmt.Errorf("close generation %d: %w", t.view.g, err)
 		}
 	}
-	pace := &pace{s: s, gate: func(ctx context.Context) error { return ctx.Err() }}
-	for _, name := range names {
-		pace.begin()
-		if _, err := s.write.ExecContext(ctx, `DROP TABLE IF EXISTS "`+name+`"`); err != nil {
-			return fmt.Errorf("drop table %s: %w", name, err)
-		}
-		if err := pace.rest(ctx); err != nil {
-			return err
-		}
+	if t.path == "" {
+		return nil
 	}
-	return nil
-}
-
-// release closes the view of a generation.
-func (s *Service) release(t trash) error {
-	for _, m := range s.models {
-		if m.Name() != t.p.Name() {
-			continue
-		}
-		m.work.Lock()
-		v := m.retired[t.g]
-		delete(m.retired, t.g)
-		m.work.Unlock()
-		if v != nil {
-			return v.close()
-		}
-	}
-	return nil
+	return removeFile(t.path)
 }

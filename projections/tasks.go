@@ -3,7 +3,6 @@ package projections
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // tasks is the read model behind [chatkitd.TaskReader].
@@ -76,16 +76,16 @@ const (
 	tasksUntag
 )
 
-// taskColumns are what scanTask reads.
+// taskColumns are what a storedTask reads.
 const taskColumns = "id, title, description, done, priority, tags, due_at, created, updated, completed"
 
 func (tasks) Statements() []string {
 	return []string{
-		tasksOwner: "SELECT owner, pending, completed FROM task_users_{g} WHERE user = ?",
-		tasksPutOwner: `INSERT INTO task_users_{g} (owner, user, pending, completed) VALUES (?, ?, ?, ?)
+		tasksOwner: "SELECT owner, pending, completed FROM task_users WHERE user = ?",
+		tasksPutOwner: `INSERT INTO task_users (owner, user, pending, completed) VALUES (?, ?, ?, ?)
 			ON CONFLICT (owner) DO UPDATE SET pending = excluded.pending, completed = excluded.completed`,
-		tasksLoad: "SELECT " + taskColumns + ", num FROM tasks_{g} WHERE owner = ? AND id = ?",
-		tasksPut: `INSERT INTO tasks_{g} (owner, id, num, done, title, title_folded, description, description_folded,
+		tasksLoad: "SELECT " + taskColumns + ", num FROM tasks WHERE owner = ? AND id = ?",
+		tasksPut: `INSERT INTO tasks (owner, id, num, done, title, title_folded, description, description_folded,
 				priority, tags, due, due_at, created, updated, completed)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (owner, id) DO UPDATE SET num = excluded.num, done = excluded.done, title = excluded.title,
@@ -93,14 +93,20 @@ func (tasks) Statements() []string {
 				description_folded = excluded.description_folded, priority = excluded.priority, tags = excluded.tags,
 				due = excluded.due, due_at = excluded.due_at, created = excluded.created, updated = excluded.updated,
 				completed = excluded.completed`,
-		tasksDelete: "DELETE FROM tasks_{g} WHERE owner = ? AND id = ?",
-		tasksTag:    "INSERT INTO task_tags_{g} (owner, tag_folded, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-		tasksUntag:  "DELETE FROM task_tags_{g} WHERE owner = ? AND tag_folded = ? AND id = ?",
+		tasksDelete: "DELETE FROM tasks WHERE owner = ? AND id = ?",
+		tasksTag:    "INSERT INTO task_tags (owner, tag_folded, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		tasksUntag:  "DELETE FROM task_tags WHERE owner = ? AND tag_folded = ? AND id = ?",
+	}
+}
+
+func (tasks) Events() []events.Event {
+	return []events.Event{
+		events.TaskAdded{}, events.TaskUpdated{}, events.TaskCompleted{}, events.TaskReopened{}, events.TaskDeleted{},
 	}
 }
 
 func (tasks) Fold(q *batch) fold {
-	return &tasksFold{q: q, owners: map[chatkitd.UserID]*ownerRow{}, tasks: map[taskKey]*taskRow{}}
+	return &tasksFold{q: q, owners: held[chatkitd.UserID, ownerRow]{}, tasks: held[taskKey, taskRow]{}}
 }
 
 type taskKey struct {
@@ -109,12 +115,14 @@ type taskKey struct {
 }
 
 type ownerRow struct {
+	user               chatkitd.UserID
 	num                int64
-	pending, completed int
+	pending, completed int64
 	dirty              bool
 }
 
 type taskRow struct {
+	key   taskKey
 	task  chatkitd.Task
 	num   uint64
 	there bool     // the task exists now
@@ -125,8 +133,8 @@ type taskRow struct {
 
 type tasksFold struct {
 	q       *batch
-	owners  map[chatkitd.UserID]*ownerRow
-	tasks   map[taskKey]*taskRow
+	owners  held[chatkitd.UserID, ownerRow]
+	tasks   held[taskKey, taskRow]
 	changes []userChange
 }
 
@@ -134,23 +142,16 @@ type tasksFold struct {
 func (f *tasksFold) Changes() []userChange { return f.changes }
 
 // Apply implements [fold].
-func (f *tasksFold) Apply(ctx context.Context, r *record) error {
-	ev, ok := r.event.(events.User)
-	if !ok {
-		if r.event == nil {
-			return nil
-		}
-		return fmt.Errorf("%s is no event of a user", r.Type)
-	}
-	owner, err := f.owner(ctx, r)
+func (f *tasksFold) Apply(_ context.Context, r *record) error {
+	owner, err := f.owner(r)
 	if err != nil {
 		return err
 	}
-	switch ev := ev.(type) {
+	switch ev := r.event.(type) {
 	case events.TaskAdded:
-		return f.added(ctx, owner, ev, r)
+		return f.added(owner, ev, r)
 	case events.TaskUpdated:
-		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+		return f.change(owner, ev.TaskID, r, func(t *chatkitd.Task) {
 			set(&t.Title, ev.Title)
 			set(&t.Description, ev.Description)
 			set(&t.Priority, ev.Priority)
@@ -163,21 +164,21 @@ func (f *tasksFold) Apply(ctx context.Context, r *record) error {
 			}
 		})
 	case events.TaskCompleted:
-		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+		return f.change(owner, ev.TaskID, r, func(t *chatkitd.Task) {
 			if at := r.at; !t.Completed {
 				t.Completed, t.Status, t.CompletedAt = true, chatkitd.TaskCompleted, &at
 			}
 		})
 	case events.TaskReopened:
-		return f.change(ctx, owner, ev.TaskID, r, func(t *chatkitd.Task) {
+		return f.change(owner, ev.TaskID, r, func(t *chatkitd.Task) {
 			t.Completed, t.Status, t.CompletedAt = false, chatkitd.TaskPending, nil
 		})
 	case events.TaskDeleted:
-		return f.deleted(ctx, owner, ev.TaskID, r)
+		return f.deleted(owner, ev.TaskID, r)
 	case events.EffectVoided:
 		return nil // of no task, and never decoded
 	}
-	return fmt.Errorf("%T is not folded", ev)
+	return nil
 }
 
 func set[T any](field *T, c chatkitd.Change[T]) {
@@ -186,43 +187,40 @@ func set[T any](field *T, c chatkitd.Change[T]) {
 	}
 }
 
-func (f *tasksFold) owner(ctx context.Context, r *record) (*ownerRow, error) {
-	if o, ok := f.owners[r.user]; ok {
-		return o, nil
-	}
-	o := &ownerRow{}
-	found, err := f.q.row(ctx, tasksOwner, string(r.user), &o.num, &o.pending, &o.completed)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		o.num = int64(r.Position.Commit) //nolint:gosec // a log has fewer than 2^63 bytes
-	}
-	f.owners[r.user] = o
-	return o, nil
-}
-
-func (f *tasksFold) load(ctx context.Context, o *ownerRow, id chatkitd.TaskID) (*taskRow, error) {
-	key := taskKey{o.num, id}
-	if row, ok := f.tasks[key]; ok {
-		return row, nil
-	}
-	row := &taskRow{}
-	if f.q.mayHold(tasksLoad, o.num, string(id)) {
-		err := scanTask(f.q.lookup(ctx, tasksLoad, o.num, string(id)), &row.task, &row.num)
-		switch {
-		case err == nil:
-			row.there, row.was, row.tags = true, true, row.task.Tags
-		case err != sql.ErrNoRows: //nolint:errorlint // database/sql returns it bare
-			return nil, stored(err)
+func (f *tasksFold) owner(r *record) (*ownerRow, error) {
+	return f.owners.load(r.user, func(o *ownerRow) error {
+		o.user, o.num = r.user, int64(r.Position.Commit) //nolint:gosec // a log has fewer than 2^63 bytes
+		if !f.q.mayHold(tasksOwner, 0, string(r.user)) {
+			return nil
 		}
-	}
-	f.tasks[key] = row
-	return row, nil
+		_, err := f.q.row(tasksOwner, func(row *sqlite.Stmt) error {
+			o.num, o.pending, o.completed = row.Int(0), row.Int(1), row.Int(2)
+			return nil
+		}, string(r.user))
+		return err
+	})
 }
 
-func (f *tasksFold) added(ctx context.Context, o *ownerRow, ev events.TaskAdded, r *record) error {
-	row, err := f.load(ctx, o, ev.TaskID)
+func (f *tasksFold) load(o *ownerRow, id chatkitd.TaskID) (*taskRow, error) {
+	key := taskKey{o.num, id}
+	return f.tasks.load(key, func(t *taskRow) (err error) {
+		t.key = key
+		if !f.q.mayHold(tasksLoad, o.num, string(id)) {
+			return nil
+		}
+		t.was, err = f.q.row(tasksLoad, func(row *sqlite.Stmt) error {
+			var st storedTask
+			st.load(row)
+			t.num = uint64(row.Int(10)) //nolint:gosec // not negative
+			return st.task(&t.task)
+		}, o.num, string(id))
+		t.there, t.tags = t.was, t.task.Tags
+		return err
+	})
+}
+
+func (f *tasksFold) added(o *ownerRow, ev events.TaskAdded, r *record) error {
+	row, err := f.load(o, ev.TaskID)
 	if err != nil {
 		return err
 	}
@@ -240,8 +238,8 @@ func (f *tasksFold) added(ctx context.Context, o *ownerRow, ev events.TaskAdded,
 	return nil
 }
 
-func (f *tasksFold) change(ctx context.Context, o *ownerRow, id chatkitd.TaskID, r *record, do func(*chatkitd.Task)) error {
-	row, err := f.load(ctx, o, id)
+func (f *tasksFold) change(o *ownerRow, id chatkitd.TaskID, r *record, do func(*chatkitd.Task)) error {
+	row, err := f.load(o, id)
 	if err != nil {
 		return err
 	}
@@ -260,8 +258,8 @@ func (f *tasksFold) change(ctx context.Context, o *ownerRow, id chatkitd.TaskID,
 	return nil
 }
 
-func (f *tasksFold) deleted(ctx context.Context, o *ownerRow, id chatkitd.TaskID, r *record) error {
-	row, err := f.load(ctx, o, id)
+func (f *tasksFold) deleted(o *ownerRow, id chatkitd.TaskID, r *record) error {
+	row, err := f.load(o, id)
 	if err != nil {
 		return err
 	}
@@ -276,7 +274,7 @@ func (f *tasksFold) deleted(ctx context.Context, o *ownerRow, id chatkitd.TaskID
 	return nil
 }
 
-func (o *ownerRow) count(completed bool, by int) {
+func (o *ownerRow) count(completed bool, by int64) {
 	if completed {
 		o.completed += by
 	} else {
@@ -295,33 +293,24 @@ func (f *tasksFold) changed(r *record, t *chatkitd.Task) {
 
 // Flush implements [fold].
 func (f *tasksFold) Flush(ctx context.Context) error {
-	for user, o := range f.owners {
-		if !o.dirty {
-			continue
-		}
-		if err := f.q.exec(ctx, tasksPutOwner, o.num, string(user), o.pending, o.completed); err != nil {
-			return err
-		}
-		f.q.holds(tasksOwner, 0, string(user))
+	err := f.owners.flush(func(o *ownerRow) bool { return o.dirty },
+		func(a, b *ownerRow) int { return cmp.Compare(a.num, b.num) },
+		func(o *ownerRow) error {
+			f.q.holds(tasksOwner, 0, string(o.user))
+			return f.q.exec(ctx, tasksPutOwner, o.num, string(o.user), o.pending, o.completed)
+		})
+	if err != nil {
+		return err
 	}
-	keys := make([]taskKey, 0, len(f.tasks))
-	for k, row := range f.tasks {
-		if row.dirty {
-			keys = append(keys, k)
-		}
-	}
-	slices.SortFunc(keys, func(a, b taskKey) int { // neighbours lie on one page
-		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.id, b.id))
-	})
-	for _, k := range keys {
-		if err := f.flush(ctx, k, f.tasks[k]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.tasks.flush(func(t *taskRow) bool { return t.dirty },
+		func(a, b *taskRow) int {
+			return cmp.Or(cmp.Compare(a.key.owner, b.key.owner), cmp.Compare(a.key.id, b.key.id))
+		},
+		func(t *taskRow) error { return f.flush(ctx, t) })
 }
 
-func (f *tasksFold) flush(ctx context.Context, k taskKey, row *taskRow) error {
+func (f *tasksFold) flush(ctx context.Context, row *taskRow) error {
+	k := row.key
 	var tags []string
 	if row.there {
 		tags = row.task.Tags
@@ -340,15 +329,15 @@ func (f *tasksFold) flush(ctx context.Context, k taskKey, row *taskRow) error {
 	}
 	switch {
 	case row.there:
-		return f.put(ctx, k, row)
+		return f.put(ctx, row)
 	case row.was:
 		return f.q.exec(ctx, tasksDelete, k.owner, string(k.id))
 	}
 	return nil
 }
 
-func (f *tasksFold) put(ctx context.Context, k taskKey, row *taskRow) error {
-	t := &row.task
+func (f *tasksFold) put(ctx context.Context, row *taskRow) error {
+	k, t := row.key, &row.task
 	var tags, due, dueAt, completed any
 	if t.Tags != nil {
 		text, err := json.Marshal(t.Tags)
@@ -364,47 +353,7 @@ func (f *tasksFold) put(ctx context.Context, k taskKey, row *taskRow) error {
 		completed = nanos(*t.CompletedAt)
 	}
 	f.q.holds(tasksLoad, k.owner, string(k.id))
-	return f.q.exec(ctx, tasksPut, k.owner, string(k.id), int64(row.num), t.Completed, //nolint:gosec // a stream has fewer than 2^63 events
+	return f.q.exec(ctx, tasksPut, k.owner, string(k.id), int64(row.num), flag(t.Completed), //nolint:gosec // a stream has fewer than 2^63 events
 		t.Title, foldCase(t.Title), t.Description, foldCase(t.Description), string(t.Priority),
 		tags, due, dueAt, nanos(t.CreatedAt), nanos(t.UpdatedAt), completed)
-}
-
-// scanner is a row of either kind.
-type scanner interface{ Scan(dest ...any) error }
-
-// scanTask reads taskColumns and then more.
-func scanTask(row scanner, t *chatkitd.Task, more ...any) error {
-	var (
-		tags, dueAt      sql.NullString
-		created, updated int64
-		completed        sql.NullInt64
-	)
-	dest := append([]any{
-		&t.ID, &t.Title, &t.Description, &t.Completed, &t.Priority, &tags, &dueAt, &created, &updated, &completed,
-	}, more...)
-	if err := row.Scan(dest...); err != nil {
-		return err
-	}
-	t.Status = chatkitd.TaskPending
-	if t.Completed {
-		t.Status = chatkitd.TaskCompleted
-	}
-	if tags.Valid {
-		if err := json.Unmarshal([]byte(tags.String), &t.Tags); err != nil {
-			return fmt.Errorf("tags of %s: %w", t.ID, err)
-		}
-	}
-	if dueAt.Valid {
-		due, err := time.Parse(time.RFC3339Nano, dueAt.String)
-		if err != nil {
-			return fmt.Errorf("due date of %s: %w", t.ID, err)
-		}
-		t.DueAt = &due
-	}
-	t.CreatedAt, t.UpdatedAt = fromNanos(created), fromNanos(updated)
-	if completed.Valid {
-		at := fromNanos(completed.Int64)
-		t.CompletedAt = &at
-	}
-	return nil
 }

@@ -84,7 +84,7 @@ func taskQueryOf(owner int64, f chatkitd.TaskFilter) (*taskQuery, error) {
 		q.where += " AND (instr(title_folded, " + n + ") OR instr(description_folded, " + n + "))"
 	}
 	if f.Tag != "" {
-		q.where += " AND id IN (SELECT id FROM task_tags_{g} WHERE owner = " + own + " AND tag_folded = " + q.arg(foldCase(f.Tag)) + ")"
+		q.where += " AND id IN (SELECT id FROM task_tags WHERE owner = " + own + " AND tag_folded = " + q.arg(foldCase(f.Tag)) + ")"
 	}
 	return q, nil
 }
@@ -93,7 +93,7 @@ func taskQueryOf(owner int64, f chatkitd.TaskFilter) (*taskQuery, error) {
 func (q *taskQuery) filtered() bool { return q.where != "" }
 
 func (q *taskQuery) count() string {
-	return "SELECT count(*) FROM tasks_{g} WHERE owner = ?1 AND done IN (" + strings.Join(q.done, ", ") + ")" + q.where
+	return "SELECT count(*) FROM tasks WHERE owner = ?1 AND done IN (" + strings.Join(q.done, ", ") + ")" + q.where
 }
 
 // mark is where a page ends: the sort key (nil for none) and num of its last
@@ -132,7 +132,7 @@ func (q *taskQuery) page(after *mark, keyed bool, limit int) (string, []any) {
 	}
 	texts := make([]string, len(q.done))
 	for i, done := range q.done {
-		texts[i] = "SELECT " + taskColumns + ", " + key + " AS k, num FROM tasks_{g} WHERE owner = ?1 AND done = " + done + where + q.where
+		texts[i] = "SELECT " + taskColumns + ", " + key + " AS k, num FROM tasks WHERE owner = ?1 AND done = " + done + where + q.where
 	}
 	order := "k" + dir + ", num" + dir
 	if !keyed {
@@ -193,7 +193,7 @@ func (v *taskView) query(ctx context.Context, text string, args ...any) (*sql.Ro
 	stmt := v.prepared(text)
 	if stmt == nil {
 		v.unknown = append(v.unknown, text)
-		return v.tx.QueryContext(ctx, v.g.sql(text), args...)
+		return v.tx.QueryContext(ctx, text, args...)
 	}
 	return v.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
 }
@@ -205,7 +205,7 @@ type taskOwner struct {
 }
 
 func (v *taskView) owner(ctx context.Context, user chatkitd.UserID) (o taskOwner, found bool, err error) {
-	found, err = v.row(ctx, "SELECT owner, pending, completed FROM task_users_{g} WHERE user = ?",
+	found, err = v.row(ctx, "SELECT owner, pending, completed FROM task_users WHERE user = ?",
 		[]any{string(user)}, &o.num, &o.pending, &o.completed)
 	return o, found, err
 }
@@ -285,7 +285,7 @@ func (v *taskView) mark(ctx context.Context, owner taskOwner, o taskOrder, after
 		return nil, nil
 	}
 	m := &mark{}
-	found, err := v.row(ctx, "SELECT "+o.column+", num FROM tasks_{g} WHERE owner = ? AND id = ?",
+	found, err := v.row(ctx, "SELECT "+o.column+", num FROM tasks WHERE owner = ? AND id = ?",
 		[]any{owner.num, string(after)}, &m.key, &m.num)
 	if err == nil && !found {
 		err = errAfter
@@ -314,8 +314,8 @@ func (v *taskView) rows(ctx context.Context, q *taskQuery, after *mark, keyed bo
 
 func noTask() error { return chatkitd.Errorf(chatkitd.CodeNotFound, "there is no such task") }
 
-const findTask = "SELECT " + taskColumns + ` FROM tasks_{g}
-	WHERE owner = (SELECT owner FROM task_users_{g} WHERE user = ?) AND id = ?`
+const findTask = "SELECT " + taskColumns + ` FROM tasks
+	WHERE owner = (SELECT owner FROM task_users WHERE user = ?) AND id = ?`
 
 // Task implements [chatkitd.TaskReader].
 func (s *Service) Task(ctx context.Context, user chatkitd.UserID, id chatkitd.TaskID) (chatkitd.Task, error) {
@@ -348,9 +348,9 @@ func (s *Service) Task(ctx context.Context, user chatkitd.UserID, id chatkitd.Ta
 // and alone: left to itself, SQLite would read all rows of the user.
 func findBy(condition string) string {
 	return "SELECT " + qualified("t", taskColumns) + ` FROM (
-			SELECT id, done, num FROM tasks_{g} INDEXED BY tasks_{g}_title
+			SELECT id, done, num FROM tasks INDEXED BY tasks_title
 			WHERE owner = ?1 AND done IN (0, 1) AND ` + condition + ` ORDER BY done, num DESC LIMIT ?3 + 0) AS f
-		CROSS JOIN tasks_{g} AS t ON t.owner = ?1 AND t.id = f.id ORDER BY f.done, f.num DESC`
+		CROSS JOIN tasks AS t ON t.owner = ?1 AND t.id = f.id ORDER BY f.done, f.num DESC`
 }
 
 // qualified puts an alias before each column of a list.

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // threadItems is the read model behind the items of [chatkitd.ThreadReader]. It
@@ -53,34 +53,42 @@ const (
 
 func (threadItems) Statements() []string {
 	return []string{
-		itemsLoad:         "SELECT thread FROM item_threads_{g} WHERE id = ?",
-		itemsPutThread:    "INSERT INTO item_threads_{g} (thread, id, user) VALUES (?, ?, ?)",
-		itemsDeleteThread: "DELETE FROM item_threads_{g} WHERE thread = ?",
-		itemsClear:        "DELETE FROM thread_items_{g} WHERE thread = ?",
-		itemsPut: `INSERT INTO thread_items_{g} (thread, seq, id, type, hidden, item) VALUES (?, ?, ?, ?, ?, ?)
+		itemsLoad:         "SELECT thread FROM item_threads WHERE id = ?",
+		itemsPutThread:    "INSERT INTO item_threads (thread, id, user) VALUES (?, ?, ?)",
+		itemsDeleteThread: "DELETE FROM item_threads WHERE thread = ?",
+		itemsClear:        "DELETE FROM thread_items WHERE thread = ?",
+		itemsPut: `INSERT INTO thread_items (thread, seq, id, type, hidden, item) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (thread, id) DO UPDATE SET type = excluded.type, hidden = excluded.hidden, item = excluded.item`,
-		itemsDelete: "DELETE FROM thread_items_{g} WHERE thread = ? AND id = ?",
+		itemsDelete: "DELETE FROM thread_items WHERE thread = ? AND id = ?",
+	}
+}
+
+func (threadItems) Events() []events.Event {
+	return []events.Event{
+		events.ThreadCreated{}, events.ThreadDeleted{}, events.ItemAdded{}, events.ItemReplaced{}, events.ItemRemoved{},
 	}
 }
 
 func (threadItems) Fold(q *batch) fold {
-	return &itemsFold{q: q, threads: map[chatkitd.ThreadID]*itemThread{}}
+	return &itemsFold{q: q, threads: held[chatkitd.ThreadID, itemThread]{}}
 }
 
 // itemThread is a thread that the batch is about. An item that is not in items
 // is as the table has it.
 type itemThread struct {
+	id     chatkitd.ThreadID
 	num    int64
 	user   chatkitd.UserID
 	there  bool
 	was    bool  // a row is stored,
 	wasNum int64 // under this number
-	items  map[string]*itemRow
+	items  held[string, itemRow]
 }
 
 // itemRow is what becomes of an item: written over the stored one, or, when a
 // stored one has been removed first, instead of it.
 type itemRow struct {
+	id     string
 	seq    uint64
 	typ    string
 	hidden bool
@@ -90,43 +98,31 @@ type itemRow struct {
 
 type itemsFold struct {
 	q       *batch
-	threads map[chatkitd.ThreadID]*itemThread
+	threads held[chatkitd.ThreadID, itemThread]
 }
 
-func (f *itemsFold) load(ctx context.Context, id chatkitd.ThreadID) (*itemThread, error) {
-	if t, ok := f.threads[id]; ok {
-		return t, nil
-	}
-	t := &itemThread{items: map[string]*itemRow{}}
-	found, err := f.q.row(ctx, itemsLoad, string(id), &t.num)
-	if err != nil {
-		return nil, err
-	}
-	t.there, t.was, t.wasNum = found, found, t.num
-	f.threads[id] = t
-	return t, nil
+func (f *itemsFold) load(id chatkitd.ThreadID) (*itemThread, error) {
+	return f.threads.load(id, func(t *itemThread) (err error) {
+		t.id, t.items = id, held[string, itemRow]{}
+		if !f.q.mayHold(itemsLoad, 0, string(id)) {
+			return nil
+		}
+		t.was, err = f.q.row(itemsLoad, func(r *sqlite.Stmt) error {
+			t.num = r.Int(0)
+			return nil
+		}, string(id))
+		t.there, t.wasNum = t.was, t.num
+		return err
+	})
 }
 
 // Apply implements [fold].
-func (f *itemsFold) Apply(ctx context.Context, r *record) error {
-	ev, ok := r.event.(events.Thread)
-	if !ok {
-		if r.event == nil {
-			return nil
-		}
-		return fmt.Errorf("%s is no event of a thread", r.Type)
-	}
-	switch ev.(type) {
-	case events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven, events.ToolCalled, events.ToolReturned,
-		events.TurnCancelRequested, events.TurnStarted, events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
-		return nil
-	default:
-	}
-	t, err := f.load(ctx, r.thread)
+func (f *itemsFold) Apply(_ context.Context, r *record) error {
+	t, err := f.load(r.thread)
 	if err != nil {
 		return err
 	}
-	if created, ok := ev.(events.ThreadCreated); ok {
+	if created, ok := r.event.(events.ThreadCreated); ok {
 		if t.there {
 			return fmt.Errorf("thread %s is created twice", r.thread)
 		}
@@ -136,19 +132,16 @@ func (f *itemsFold) Apply(ctx context.Context, r *record) error {
 	if !t.there {
 		return fmt.Errorf("there is no thread %s", r.thread)
 	}
-	switch ev := ev.(type) {
+	switch ev := r.event.(type) {
 	case events.ItemAdded:
 		t.put(r, ev.Item)
 	case events.ItemReplaced:
 		t.put(r, ev.Item)
 	case events.ItemRemoved:
-		t.items[string(ev.ItemID)] = &itemRow{clear: true}
+		t.items[string(ev.ItemID)] = &itemRow{id: string(ev.ItemID), clear: true}
 	case events.ThreadDeleted:
 		t.there = false
 		clear(t.items)
-	case events.ThreadCreated, events.ThreadRenamed, events.ThreadStatusChanged, events.FeedbackGiven,
-		events.ToolCalled, events.ToolReturned, events.TurnStarted, events.TurnCompleted, events.TurnFailed,
-		events.TurnCancelled, events.TurnInterrupted, events.TurnCancelRequested, events.ModelCalled: // see above
 	}
 	return nil
 }
@@ -158,7 +151,7 @@ func (f *itemsFold) Apply(ctx context.Context, r *record) error {
 func (t *itemThread) put(r *record, item []byte) {
 	row, ok := t.items[r.item.ID]
 	if !ok {
-		row = &itemRow{seq: r.Revision}
+		row = &itemRow{id: r.item.ID, seq: r.Revision}
 		t.items[r.item.ID] = row
 	}
 	if ok && row.json == nil {
@@ -169,22 +162,12 @@ func (t *itemThread) put(r *record, item []byte) {
 
 // Flush implements [fold].
 func (f *itemsFold) Flush(ctx context.Context) error {
-	ids := make([]chatkitd.ThreadID, 0, len(f.threads))
-	for id := range f.threads {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b chatkitd.ThreadID) int {
-		return cmp.Compare(f.threads[a].num, f.threads[b].num)
-	})
-	for _, id := range ids {
-		if err := f.flush(ctx, id, f.threads[id]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.threads.flush(func(*itemThread) bool { return true },
+		func(a, b *itemThread) int { return cmp.Compare(a.num, b.num) },
+		func(t *itemThread) error { return f.putThread(ctx, t) })
 }
 
-func (f *itemsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *itemThread) error {
+func (f *itemsFold) putThread(ctx context.Context, t *itemThread) error {
 	was := t.was
 	if was && (!t.there || t.num != t.wasNum) {
 		if err := f.q.exec(ctx, itemsClear, t.wasNum); err != nil {
@@ -199,30 +182,24 @@ func (f *itemsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *itemThre
 		return nil
 	}
 	if !was {
-		if err := f.q.exec(ctx, itemsPutThread, t.num, string(id), string(t.user)); err != nil {
+		if err := f.q.exec(ctx, itemsPutThread, t.num, string(t.id), string(t.user)); err != nil {
 			return err
 		}
-		f.q.holds(itemsLoad, 0, string(id))
+		f.q.holds(itemsLoad, 0, string(t.id))
 	}
-	items := make([]string, 0, len(t.items))
-	for item := range t.items {
-		items = append(items, item)
-	}
-	slices.SortFunc(items, func(a, b string) int { return cmp.Compare(t.items[a].seq, t.items[b].seq) })
-	for _, item := range items {
-		row := t.items[item]
-		if row.clear && was {
-			if err := f.q.exec(ctx, itemsDelete, t.num, item); err != nil {
-				return err
-			}
-		}
-		if row.json == nil {
-			continue
-		}
-		err := f.q.exec(ctx, itemsPut, t.num, int64(row.seq), item, row.typ, row.hidden, string(row.json)) //nolint:gosec // a stream has fewer than 2^63 events
-		if err != nil {
+	return t.items.flush(func(*itemRow) bool { return true },
+		func(a, b *itemRow) int { return cmp.Compare(a.seq, b.seq) },
+		func(row *itemRow) error { return f.putItem(ctx, t.num, row, was) })
+}
+
+func (f *itemsFold) putItem(ctx context.Context, thread int64, row *itemRow, was bool) error {
+	if row.clear && was {
+		if err := f.q.exec(ctx, itemsDelete, thread, row.id); err != nil {
 			return err
 		}
 	}
-	return nil
+	if row.json == nil {
+		return nil
+	}
+	return f.q.exec(ctx, itemsPut, thread, int64(row.seq), row.id, row.typ, flag(row.hidden), row.json) //nolint:gosec // a stream has fewer than 2^63 events
 }

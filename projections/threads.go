@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/chatkit"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // threads is the read model behind the lists of [chatkitd.ThreadReader].
@@ -54,26 +54,41 @@ const (
 func (threads) Statements() []string {
 	return []string{
 		threadsLoad: `SELECT num, user, title, status, reason, metadata, created, turn, turns, input_tokens, output_tokens
-			FROM threads_{g} WHERE id = ?`,
-		threadsPut: `INSERT INTO threads_{g} (num, id, user, title, status, reason, metadata, created, turn, turns,
+			FROM threads WHERE id = ?`,
+		threadsPut: `INSERT INTO threads (num, id, user, title, status, reason, metadata, created, turn, turns,
 				input_tokens, output_tokens)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (num) DO UPDATE SET title = excluded.title, status = excluded.status, reason = excluded.reason,
 				turn = excluded.turn, turns = excluded.turns, input_tokens = excluded.input_tokens,
 				output_tokens = excluded.output_tokens`,
-		threadsDelete: "DELETE FROM threads_{g} WHERE num = ?",
+		threadsDelete: "DELETE FROM threads WHERE num = ?",
+	}
+}
+
+func (threads) Events() []events.Event {
+	return []events.Event{
+		events.ThreadCreated{},
+		events.ThreadRenamed{},
+		events.ThreadStatusChanged{},
+		events.ThreadDeleted{},
+		events.TurnStarted{},
+		events.TurnCompleted{},
+		events.TurnFailed{},
+		events.TurnCancelled{},
+		events.TurnInterrupted{},
 	}
 }
 
 func (threads) Fold(q *batch) fold {
-	return &threadsFold{q: q, rows: map[chatkitd.ThreadID]*threadRow{}}
+	return &threadsFold{q: q, rows: held[chatkitd.ThreadID, threadRow]{}}
 }
 
 type threadRow struct {
+	id                   chatkitd.ThreadID
 	num                  int64
 	user, title          string
 	status               chatkit.Status
-	metadata             *string
+	metadata             any // a JSON object, or nil
 	created              int64
 	turn                 string
 	turns, input, output int64
@@ -84,51 +99,44 @@ type threadRow struct {
 
 type threadsFold struct {
 	q    *batch
-	rows map[chatkitd.ThreadID]*threadRow
+	rows held[chatkitd.ThreadID, threadRow]
 }
 
-func (f *threadsFold) load(ctx context.Context, id chatkitd.ThreadID) (*threadRow, error) {
-	if t, ok := f.rows[id]; ok {
-		return t, nil
-	}
-	t := &threadRow{}
-	found, err := f.q.row(ctx, threadsLoad, string(id), &t.num, &t.user, &t.title, &t.status.Type, &t.status.Reason,
-		&t.metadata, &t.created, &t.turn, &t.turns, &t.input, &t.output)
-	if err != nil {
-		return nil, err
-	}
-	t.there, t.was, t.wasNum = found, found, t.num
-	f.rows[id] = t
-	return t, nil
+func (f *threadsFold) load(id chatkitd.ThreadID) (*threadRow, error) {
+	return f.rows.load(id, func(t *threadRow) (err error) {
+		t.id = id
+		if !f.q.mayHold(threadsLoad, 0, string(id)) {
+			return nil
+		}
+		t.was, err = f.q.row(threadsLoad, func(r *sqlite.Stmt) error {
+			t.num, t.user, t.title = r.Int(0), r.Text(1), r.Text(2)
+			t.status = chatkit.Status{Type: r.Text(3), Reason: r.Text(4)}
+			if !r.IsNull(5) {
+				t.metadata = r.Text(5)
+			}
+			t.created, t.turn = r.Int(6), r.Text(7)
+			t.turns, t.input, t.output = r.Int(8), r.Int(9), r.Int(10)
+			return nil
+		}, string(id))
+		t.there, t.wasNum = t.was, t.num
+		return err
+	})
 }
 
 // Apply implements [fold].
-func (f *threadsFold) Apply(ctx context.Context, r *record) error {
-	ev, ok := r.event.(events.Thread)
-	if !ok {
-		if r.event == nil {
-			return nil
-		}
-		return fmt.Errorf("%s is no event of a thread", r.Type)
-	}
-	switch ev.(type) {
-	case events.ItemAdded, events.ItemReplaced, events.ItemRemoved, events.FeedbackGiven,
-		events.ToolCalled, events.ToolReturned, events.TurnCancelRequested:
-		return nil
-	default:
-	}
-	t, err := f.load(ctx, r.thread)
+func (f *threadsFold) Apply(_ context.Context, r *record) error {
+	t, err := f.load(r.thread)
 	if err != nil {
 		return err
 	}
-	if created, ok := ev.(events.ThreadCreated); ok {
+	if created, ok := r.event.(events.ThreadCreated); ok {
 		return t.create(created, r)
 	}
 	if !t.there {
-		return orphan(ev, r.thread)
+		return orphan(r.event, r.thread)
 	}
 	t.dirty = true
-	switch ev := ev.(type) {
+	switch ev := r.event.(type) {
 	case events.ThreadRenamed:
 		t.title = ev.Title
 	case events.ThreadStatusChanged:
@@ -148,15 +156,13 @@ func (f *threadsFold) Apply(ctx context.Context, r *record) error {
 		t.end(ev.TurnID)
 	case events.TurnInterrupted:
 		t.end(ev.TurnID)
-	case events.ThreadCreated, events.ItemAdded, events.ItemReplaced, events.ItemRemoved,
-		events.FeedbackGiven, events.ModelCalled, events.ToolCalled, events.ToolReturned, events.TurnCancelRequested: // see above
 	}
 	return nil
 }
 
 // orphan judges an event of a thread that is not there: a deleted thread may
 // still see the end of the turn that ran, anything else is a broken history.
-func orphan(ev events.Thread, id chatkitd.ThreadID) error {
+func orphan(ev events.Event, id chatkitd.ThreadID) error {
 	switch ev.(type) {
 	case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		return nil
@@ -173,7 +179,7 @@ func (t *threadRow) create(ev events.ThreadCreated, r *record) error {
 		return fmt.Errorf("stream of thread %s holds thread %s of user %q", r.thread, ev.ThreadID, ev.UserID)
 	}
 	*t = threadRow{
-		num: int64(r.Position.Commit), user: string(ev.UserID), title: ev.Title, //nolint:gosec // a log has fewer than 2^63 bytes
+		id: r.thread, num: int64(r.Position.Commit), user: string(ev.UserID), title: ev.Title, //nolint:gosec // a log has fewer than 2^63 bytes
 		status: chatkit.Status{Type: chatkit.StatusActive}, created: nanos(r.at),
 		there: true, dirty: true, was: t.was, wasNum: t.wasNum,
 	}
@@ -182,8 +188,7 @@ func (t *threadRow) create(ev events.ThreadCreated, r *record) error {
 		if err != nil {
 			return fmt.Errorf("metadata of thread %s: %w", r.thread, err)
 		}
-		s := string(text)
-		t.metadata = &s
+		t.metadata = string(text)
 	}
 	return nil
 }
@@ -196,22 +201,12 @@ func (t *threadRow) end(turn chatkitd.TurnID) {
 
 // Flush implements [fold].
 func (f *threadsFold) Flush(ctx context.Context) error {
-	ids := make([]chatkitd.ThreadID, 0, len(f.rows))
-	for id, t := range f.rows {
-		if t.dirty {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, func(a, b chatkitd.ThreadID) int { return cmp.Compare(f.rows[a].num, f.rows[b].num) })
-	for _, id := range ids {
-		if err := f.flush(ctx, id, f.rows[id]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.rows.flush(func(t *threadRow) bool { return t.dirty },
+		func(a, b *threadRow) int { return cmp.Compare(a.num, b.num) },
+		func(t *threadRow) error { return f.put(ctx, t) })
 }
 
-func (f *threadsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *threadRow) error {
+func (f *threadsFold) put(ctx context.Context, t *threadRow) error {
 	if t.was && (!t.there || t.num != t.wasNum) {
 		if err := f.q.exec(ctx, threadsDelete, t.wasNum); err != nil {
 			return err
@@ -220,7 +215,7 @@ func (f *threadsFold) flush(ctx context.Context, id chatkitd.ThreadID, t *thread
 	if !t.there {
 		return nil
 	}
-	f.q.holds(threadsLoad, 0, string(id))
-	return f.q.exec(ctx, threadsPut, t.num, string(id), t.user, t.title, t.status.Type, t.status.Reason,
+	f.q.holds(threadsLoad, 0, string(t.id))
+	return f.q.exec(ctx, threadsPut, t.num, string(t.id), t.user, t.title, t.status.Type, t.status.Reason,
 		t.metadata, t.created, t.turn, t.turns, t.input, t.output)
 }

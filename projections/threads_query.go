@@ -12,14 +12,14 @@ import (
 
 const (
 	threadColumns = "num, id, title, status, reason, created"
-	listThreads   = "SELECT " + threadColumns + " FROM threads_{g} WHERE user = ? AND num "
-	findThread    = "SELECT " + threadColumns + " FROM threads_{g} WHERE id = ? AND user = ?"
+	listThreads   = "SELECT " + threadColumns + " FROM threads WHERE user = ? AND num "
+	findThread    = "SELECT " + threadColumns + " FROM threads WHERE id = ? AND user = ?"
 
-	listItems = `SELECT id, item FROM thread_items_{g}
-		WHERE thread = (SELECT thread FROM item_threads_{g} WHERE id = ? AND user = ?) AND hidden = 0 AND seq `
-	findItem = `SELECT seq FROM thread_items_{g}
-		WHERE thread = (SELECT thread FROM item_threads_{g} WHERE id = ? AND user = ?) AND id = ?`
-	findItemThread = "SELECT thread FROM item_threads_{g} WHERE id = ? AND user = ?"
+	listItems = `SELECT id, item FROM thread_items
+		WHERE thread = (SELECT thread FROM item_threads WHERE id = ? AND user = ?) AND hidden = 0 AND seq `
+	findItem = `SELECT seq FROM thread_items
+		WHERE thread = (SELECT thread FROM item_threads WHERE id = ? AND user = ?) AND id = ?`
+	findItemThread = "SELECT thread FROM item_threads WHERE id = ? AND user = ?"
 )
 
 // page is a [chatkitd.PageQuery] within its limits.

@@ -2,7 +2,9 @@ package projections
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
@@ -25,13 +27,13 @@ func (s *Service) verifyModel(ctx context.Context, m *model) error {
 	if m.verified {
 		return nil
 	}
-	ok, err := s.verify(ctx, m.saved, m.proof)
+	ok, err := s.verify(ctx, checkpoint{m.tables.position, m.proof})
 	if err != nil {
 		return err
 	}
 	if !ok {
-		s.log.WarnContext(ctx, "read model is of another log and begins anew", "projection", m.Name(), "position", m.saved)
-		if err := s.renew(ctx, m); err != nil {
+		s.log.WarnContext(ctx, "read model is of another log and begins anew", "projection", m.Name(), "position", m.tables.position)
+		if err := s.renew(ctx, m, nil); err != nil {
 			return err
 		}
 	}
@@ -40,7 +42,8 @@ func (s *Service) verifyModel(ctx context.Context, m *model) error {
 }
 
 // verify reports whether the log holds the event behind a checkpoint.
-func (s *Service) verify(ctx context.Context, pos chatkitd.Position, p proof) (bool, error) {
+func (s *Service) verify(ctx context.Context, c checkpoint) (bool, error) {
+	pos, p := c.position, c.proof
 	if pos.IsZero() {
 		return true, nil
 	}
@@ -63,33 +66,55 @@ func (s *Service) verify(ctx context.Context, pos chatkitd.Position, p proof) (b
 	return false, nil
 }
 
-// renew empties a model. The caller holds m.work.
-func (s *Service) renew(ctx context.Context, m *model) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+// renew gives a model empty tables, and forgets all but the skipped events that it
+// is given. The caller holds m.work.
+func (s *Service) renew(ctx context.Context, m *model, skipped []Failure) error {
 	m.top++
-	e, err := renew(ctx, tx, m.projection, m.top)
+	e := entry{name: m.Name(), edition: edition{G: m.top, Version: m.Version(), Layout: m.Layout()}, skipped: skipped}
+	t, err := s.replace(ctx, m.projection, e)
 	if err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	s.discard(m.projection, &tables{G: m.view.g})
+	old := m.reset(t, s.restarter(m, chatkitd.Position{}))
 	m.mu.Lock()
 	previous := m.previous
-	m.previous, m.rebuild, m.skipped, m.failure, m.built = nil, nil, nil, nil, false
-	m.phase = Running
+	m.previous, m.rebuild, m.skipped, m.failure, m.stored, m.built = nil, nil, skipped, nil, false, false
+	m.attempts, m.retryAt, m.caughtUp, m.phase = 0, time.Time{}, false, Running
 	m.mu.Unlock()
-	s.discard(m.projection, previous)
-	if err := s.mount(ctx, m, e); err != nil {
-		return err
+	err = s.retire(old)
+	s.dropEdition(m.projection, &old.edition)
+	s.dropEdition(m.projection, previous)
+	return err
+}
+
+// restarter returns what ends every watch of a model's changes: what was told may
+// not be so any more. It is nil for a model that nobody watches.
+func (s *Service) restarter(m *model, at chatkitd.Position) func() {
+	if m != s.tasks {
+		return nil
 	}
-	if m == s.tasks {
-		s.hub.start(chatkitd.Position{})
+	return func() { s.hub.start(at) }
+}
+
+// replace makes the empty tables of an entry and has the catalog name them.
+func (s *Service) replace(ctx context.Context, p projection, e entry) (*tables, error) {
+	t, err := createTables(ctx, s.dir, p, e.edition, s.busy)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	err = inTx(ctx, s.catalog, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM projection_skips WHERE name = ?", e.name); err != nil {
+			return err
+		}
+		for _, f := range e.skipped {
+			if err := addSkip(ctx, tx, e.name, &f); err != nil {
+				return err
+			}
+		}
+		return saveEntry(ctx, tx, e)
+	})
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
 }

@@ -2,10 +2,8 @@ package projections
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,22 +20,20 @@ import (
 type world struct {
 	t       testing.TB
 	store   events.Store
-	path    string
+	dir     string // of the read models
 	options Options
 	list    []projection
-	busy    time.Duration // how long the writer waits for a lock
-	now     time.Time     // of the next event
+	now     time.Time // of the next event
 
-	s           *Service
-	write, read *sql.DB
-	stop        func()
+	s    *Service
+	stop func()
 }
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{t: tb, store: memstore.New(), path: filepath.Join(tb.TempDir(), "readmodels.db"), list: all(), now: epoch}
+	w := &world{t: tb, store: memstore.New(), dir: tb.TempDir(), list: all(), now: epoch}
 	tb.Cleanup(func() {
 		w.close()
 		_ = w.store.Close()
@@ -49,20 +45,13 @@ func newWorld(tb testing.TB) *world {
 func (w *world) open() *Service {
 	w.t.Helper()
 	w.close()
-	ctx := context.Background()
-	var err error
-	if w.write, err = sqlite.Open(ctx, w.path, sqlite.Options{MaxConns: 1, BusyTimeout: w.busy}); err != nil {
-		w.t.Fatal(err)
-	}
-	if w.read, err = sqlite.Open(ctx, w.path, sqlite.Options{ReadOnly: true, MMap: 1 << 28}); err != nil {
-		w.t.Fatal(err)
-	}
 	o := w.options
-	o.Write, o.Read = w.write, w.read
+	o.Dir, o.Dense = w.dir, true
 	if o.Store == nil {
 		o.Store = w.store
 	}
-	if w.s, err = open(ctx, o, w.list); err != nil {
+	var err error
+	if w.s, err = open(context.Background(), o, w.list); err != nil {
 		w.t.Fatal(err)
 	}
 	w.s.retry = time.Millisecond
@@ -106,8 +95,6 @@ func (w *world) close() {
 		if err := w.s.Close(); err != nil {
 			w.t.Errorf("Close: %v", err)
 		}
-		_ = w.read.Close()
-		_ = w.write.Close()
 		w.s = nil
 	}
 }
@@ -188,7 +175,7 @@ func (w *world) dump() string {
 	for _, m := range w.s.models {
 		for _, t := range m.Tables() {
 			fmt.Fprintf(&b, "# %s\n", t.name)
-			rows, err := w.read.QueryContext(context.Background(), m.view.g.sql("SELECT * FROM "+t.name+"_{g} ORDER BY 1, 2, 3"))
+			rows, err := m.view.db.QueryContext(context.Background(), "SELECT * FROM "+t.name+" ORDER BY 1, 2, 3")
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -214,6 +201,29 @@ func (w *world) dump() string {
 		}
 	}
 	return b.String()
+}
+
+// file is what a projection is read from.
+func (w *world) file(name string) string {
+	w.t.Helper()
+	return generation(w.state(name).Generation).path(w.dir, name)
+}
+
+// sql changes a file behind the back of the service.
+func (w *world) sql(file string, texts ...string) {
+	w.t.Helper()
+	conn, err := sqlite.Connect(context.Background(), file, sqlite.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, text := range texts {
+		if err := conn.Exec(text); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := conn.Close(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func eventually(tb testing.TB, what string, ok func() bool) {

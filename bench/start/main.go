@@ -11,7 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -89,10 +88,9 @@ func start(ctx context.Context, b *rig.Bench, data string, took *rig.Times, kill
 }
 
 func removeReadModels(data string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(filepath.Join(data, "readmodels.db"+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	files, err := filepath.Glob(filepath.Join(data, "readmodels*.db*"))
+	for _, file := range files {
+		err = errors.Join(err, os.Remove(file))
 	}
-	return nil
+	return err
 }

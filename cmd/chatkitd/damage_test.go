@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // usedFolder returns a data folder in which alice has a thread and a task.
@@ -78,15 +81,42 @@ func TestLostLog(t *testing.T) {
 	}
 }
 
+// tablesFile returns the file of the tables that serve a read model.
+func tablesFile(t *testing.T, dir, model string) string {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, readModelsFile), sqlite.Options{ReadOnly: true, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var generation int
+	if err := db.QueryRowContext(t.Context(), "SELECT generation FROM projections WHERE name = ?", model).Scan(&generation); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, fmt.Sprintf("readmodels-%s-%d.db", model, generation))
+}
+
+// removeReadModels deletes the read models of a folder.
+func removeReadModels(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "readmodels*.db*"))
+	for _, file := range files {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
+}
+
 // TestLostReadModels has read models that are gone or damaged: they are made
 // from the log, so nobody may notice.
 func TestLostReadModels(t *testing.T) {
 	dir, thread := usedFolder(t)
 	file := filepath.Join(dir, readModelsFile)
 	tests := map[string]func() error{
-		"missing":     func() error { return os.Remove(file) },
-		"half":        func() error { return os.Truncate(file, 40<<10) },
-		"no database": func() error { return os.WriteFile(file, []byte("nonsense"), 0o600) },
+		"missing":            func() error { return os.Remove(file) },
+		"half":               func() error { return os.Truncate(file, 5<<10) },
+		"no database":        func() error { return os.WriteFile(file, []byte("nonsense"), 0o600) },
+		"tables missing":     func() error { return os.Remove(tablesFile(t, dir, "tasks")) },
+		"half of the tables": func() error { return os.Truncate(tablesFile(t, dir, "tasks"), 20<<10) },
+		"no tables":          func() error { return os.WriteFile(tablesFile(t, dir, "thread_items"), []byte("nonsense"), 0o600) },
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {

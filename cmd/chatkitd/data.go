@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,22 +16,21 @@ import (
 	"github.com/chatkitd/chatkitd/internal/embedded"
 	"github.com/chatkitd/chatkitd/internal/logbind"
 	"github.com/chatkitd/chatkitd/internal/snapshots"
-	"github.com/chatkitd/chatkitd/internal/sqlite"
 	"github.com/chatkitd/chatkitd/projections"
 )
 
-// readModelsFile is the file of the read models in the data folder. It may be
-// deleted while nothing runs: it is built anew from the log.
-const readModelsFile = "readmodels.db"
+// readModelsFile is the catalog of the read models in the data folder, whose tables
+// lie in files beside it. It may be deleted while nothing runs: they are built anew
+// from the log.
+const readModelsFile = projections.CatalogFile
 
 // dataFolder is the open log and the read models of it.
 type dataFolder struct {
-	log         *opened
-	store       *logbind.Store // the log, once it is the one that the rest was made from
-	node        string         // the name of this server among those that share the log
-	write, read *sql.DB
-	views       *projections.Service
-	snapshots   *snapshots.Store
+	log       *opened
+	store     *logbind.Store // the log, once it is the one that the rest was made from
+	node      string         // the name of this server among those that share the log
+	views     *projections.Service
+	snapshots *snapshots.Store
 }
 
 // openData opens the data folder for writing. Of several processes only one can.
@@ -57,14 +55,9 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 	if d.snapshots, err = snapshots.Open(ctx, cfg.Data, log, reg); err != nil {
 		return nil, err
 	}
-	err = d.openViews(ctx, cfg, log, reg)
-	if sqlite.IsCorrupt(err) {
-		log.Warn("the read models are damaged and are built anew", "err", err)
-		if err := errors.Join(d.closeViews(), removeReadModels(cfg.Data)); err != nil {
-			return nil, err
-		}
-		err = d.openViews(ctx, cfg, log, reg)
-	}
+	d.views, err = projections.Open(ctx, projections.Options{
+		Dir: cfg.Data, Store: d.store, Dense: d.log.dense(), Log: log, Registerer: reg,
+	})
 	return d, err
 }
 
@@ -101,59 +94,17 @@ func checkLogIsThere(dir string) error {
 	return fmt.Errorf("the event store %s is missing or empty, but %s was made from it: restore it from a backup, or move the folder away to begin anew", file, views)
 }
 
-// openViews opens the read models.
-func (d *dataFolder) openViews(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (err error) {
-	file := filepath.Join(cfg.Data, readModelsFile)
-	if d.write, err = sqlite.Open(ctx, file, sqlite.Options{MaxConns: 1, CacheKiB: 64 << 10}); err != nil {
-		return err
-	}
-	if d.read, err = openReadModels(ctx, cfg); err != nil {
-		return err
-	}
-	d.views, err = projections.Open(ctx, projections.Options{
-		Write: d.write, Read: d.read, Store: d.store, Log: log, Registerer: reg,
-	})
-	return err
-}
-
-// removeReadModels deletes the read models of a folder.
-func removeReadModels(dir string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(filepath.Join(dir, readModelsFile+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("delete the damaged read models: %w", err)
-		}
-	}
-	return nil
-}
-
-// openReadModels opens the read models for reading, beside a server.
-func openReadModels(ctx context.Context, cfg *config.Config) (*sql.DB, error) {
-	return sqlite.Open(ctx, filepath.Join(cfg.Data, readModelsFile), sqlite.Options{ReadOnly: true, MaxConns: 8, MMap: 1 << 30})
-}
-
 // close closes in the reverse order of opening.
 func (d *dataFolder) close() error {
-	errs := []error{d.closeViews()}
+	var errs []error
+	if d.views != nil {
+		errs = append(errs, d.views.Close())
+	}
 	if d.snapshots != nil {
 		errs = append(errs, d.snapshots.Close())
 	}
 	if d.log != nil {
 		errs = append(errs, d.log.close())
 	}
-	return errors.Join(errs...)
-}
-
-func (d *dataFolder) closeViews() error {
-	var errs []error
-	if d.views != nil {
-		errs = append(errs, d.views.Close())
-	}
-	if d.read != nil {
-		errs = append(errs, d.read.Close())
-	}
-	if d.write != nil {
-		errs = append(errs, d.write.Close())
-	}
-	d.views, d.read, d.write = nil, nil, nil
 	return errors.Join(errs...)
 }

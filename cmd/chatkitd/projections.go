@@ -220,10 +220,5 @@ func inspect(p *program) (_ []chatkitd.ProjectionState, err error) {
 	if err := store.isOf(p.ctx, p.cfg.Data); err != nil {
 		return nil, err
 	}
-	db, err := openReadModels(p.ctx, p.cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return projections.Inspect(p.ctx, db, store)
+	return projections.Inspect(p.ctx, p.cfg.Data, store, store.dense())
 }

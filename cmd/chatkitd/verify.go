@@ -136,15 +136,11 @@ func openSnapshot(p *program) (_ *projections.Snapshot, closeModels func() error
 		}
 		return nil, closeModels, err
 	}
-	db, err := openReadModels(p.ctx, p.cfg)
+	models, err := projections.OpenSnapshot(p.ctx, p.cfg.Data)
 	if err != nil {
 		return nil, closeModels, err
 	}
-	models, err := projections.OpenSnapshot(p.ctx, db)
-	if err != nil {
-		return nil, db.Close, err
-	}
-	return models, func() error { return errors.Join(models.Close(), db.Close()) }, nil
+	return models, models.Close, nil
 }
 
 // verifyText prints a report for eyes.

@@ -34,15 +34,11 @@ func TestVerifyCommand(t *testing.T) {
 	}
 
 	file := filepath.Join(s.dir, readModelsFile)
-	db, err := sqlite.Open(t.Context(), file, sqlite.Options{MaxConns: 1})
+	db, err := sqlite.Open(t.Context(), tablesFile(t, s.dir, "tasks"), sqlite.Options{MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var generation string
-	if err := db.QueryRowContext(t.Context(), "SELECT generation FROM projections WHERE name = 'tasks'").Scan(&generation); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), "UPDATE tasks_"+generation+" SET title = 'call Eve', title_folded = 'call eve' WHERE title = 'call Anna'"); err != nil {
+	if _, err := db.ExecContext(t.Context(), "UPDATE tasks SET title = 'call Eve', title_folded = 'call eve' WHERE title = 'call Anna'"); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {

@@ -120,6 +120,22 @@ func (c *Conn) Pragma(name string) (string, error) {
 	return value, errors.Join(err, s.Close())
 }
 
+// Seal ends the bulk load of a file that was opened with [Options].Bulk: what was
+// committed is on disk, and the file is as [Open] has it. The connection is only
+// good for Close then.
+func (c *Conn) Seal() error {
+	// The header is written last, with one sync of all that is in the file.
+	for _, p := range []pragma{{"locking_mode(normal)", "normal"}, {"synchronous(2)", ""}, {"journal_mode(wal)", "wal"}} {
+		switch got, err := c.Pragma(p.name); {
+		case err != nil:
+			return fmt.Errorf("seal: %w", err)
+		case got != p.value:
+			return fmt.Errorf("seal: %s gave %s", p.name, got)
+		}
+	}
+	return nil
+}
+
 // InTransaction reports whether a transaction is open. SQLite closes one by
 // itself after some errors.
 func (c *Conn) InTransaction() bool { return lib.Xsqlite3_get_autocommit(c.tls, c.db) == 0 }

@@ -28,6 +28,7 @@ import (
 type Options struct {
 	ReadOnly    bool          // no connection may write, and a missing file is an error
 	Durable     bool          // synchronous=FULL: a commit is on disk before it returns; else NORMAL
+	Bulk        bool          // for a new file, until [Conn.Seal]: no journal, no sync, nobody else; a crash leaves garbage
 	MaxConns    int           // of the pool; 0 is 4
 	CacheKiB    int           // page cache of each connection; 0 is SQLite's default, 2 MiB
 	MMap        int64         // bytes of the file that reads may map; 0 is none
@@ -50,10 +51,20 @@ func (o Options) withDefaults() Options {
 
 // synchronous returns the value of the pragma, as it reads back.
 func (o Options) synchronous() string {
-	if o.Durable {
+	switch {
+	case o.Bulk:
+		return "0" // OFF
+	case o.Durable:
 		return "2" // FULL
 	}
 	return "1" // NORMAL
+}
+
+func (o Options) journal() string {
+	if o.Bulk {
+		return "off"
+	}
+	return "wal"
 }
 
 // Open opens a file, which is created unless o.ReadOnly. The pragmas hold on
@@ -85,9 +96,12 @@ func (o Options) pragmas() []pragma {
 		ps = append(ps, pragma{"query_only", "1"})
 	} else {
 		ps = append(ps,
-			pragma{"journal_mode", "wal"},
+			pragma{"journal_mode", o.journal()},
 			pragma{"wal_autocheckpoint", strconv.Itoa(o.Checkpoint)},
 			pragma{"foreign_keys", "1"})
+	}
+	if o.Bulk {
+		ps = append(ps, pragma{"locking_mode", "exclusive"})
 	}
 	if o.CacheKiB > 0 {
 		ps = append(ps, pragma{"cache_size", strconv.Itoa(-o.CacheKiB)})
@@ -101,7 +115,7 @@ func (o Options) pragmas() []pragma {
 // asserted returns what every connection must read back: a file that is not in
 // WAL mode or does not sync would lose acknowledged writes without a word.
 func (o Options) asserted() []pragma {
-	return []pragma{{"journal_mode", "wal"}, {"synchronous", o.synchronous()}}
+	return []pragma{{"journal_mode", o.journal()}, {"synchronous", o.synchronous()}}
 }
 
 // uri names the file in SQLite's way.

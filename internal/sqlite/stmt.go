@@ -158,8 +158,38 @@ func (s *Stmt) Raw(i int) []byte {
 }
 
 // Text returns the i-th column of the row as a string of its own.
-func (s *Stmt) Text(i int) string {
-	return libc.GoString(lib.Xsqlite3_column_text(s.c.tls, s.p, int32(i)))
+func (s *Stmt) Text(i int) string { return string(s.Raw(i)) }
+
+// Float returns the number in the i-th column of the row.
+func (s *Stmt) Float(i int) float64 {
+	return lib.Xsqlite3_column_double(s.c.tls, s.p, int32(i))
+}
+
+// Kind is the type of a value, in the order in which SQLite sorts them.
+type Kind byte
+
+// The kinds.
+const (
+	Null Kind = iota
+	Integer
+	Float
+	Text
+	Blob
+)
+
+// Kind returns the type of the i-th column of the row.
+func (s *Stmt) Kind(i int) Kind {
+	switch lib.Xsqlite3_column_type(s.c.tls, s.p, int32(i)) {
+	case lib.SQLITE_INTEGER:
+		return Integer
+	case lib.SQLITE_FLOAT:
+		return Float
+	case lib.SQLITE_TEXT:
+		return Text
+	case lib.SQLITE_BLOB:
+		return Blob
+	}
+	return Null
 }
 
 // IsNull reports whether the i-th column of the row is NULL.
