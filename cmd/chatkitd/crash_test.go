@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,10 +23,24 @@ import (
 	"github.com/chatkitd/chatkitd/internal/embedded"
 )
 
-// TestMain lets the test binary be the program itself, so that it can be killed.
+// TestMain lets the test binary be the program itself, so that it can be killed, or
+// the database behind it. CHATKITD_TEST_PULSE shortens the times by which servers
+// on one log tell each other that they live.
 func TestMain(m *testing.M) {
-	if os.Getenv("CHATKITD_TEST_BE_THE_PROGRAM") != "" {
+	if text := os.Getenv("CHATKITD_TEST_PULSE"); text != "" {
+		renew, lease, _ := strings.Cut(text, ",")
+		var errRenew, errLease error
+		pulse.renew, errRenew = time.ParseDuration(renew)
+		pulse.lease, errLease = time.ParseDuration(lease)
+		if err := errors.Join(errRenew, errLease); err != nil {
+			panic(err)
+		}
+	}
+	switch os.Getenv("CHATKITD_TEST_BE") {
+	case "the program":
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, nil))
+	case "the database":
+		os.Exit(beTheDatabase(os.Args[1], os.Args[2]))
 	}
 	answerWithin = time.Second
 	os.Exit(m.Run())
@@ -35,12 +50,26 @@ func TestMain(m *testing.M) {
 // what kills it with -9.
 func spawn(t *testing.T, dir string) (addr string, kill func()) {
 	t.Helper()
+	return spawnServer(t, dir, nil, "--offline-delay=5ms")
+}
+
+func spawnServer(t *testing.T, dir string, env []string, args ...string) (addr string, kill func()) {
+	t.Helper()
+	args = append([]string{"serve", "--listen=127.0.0.1:0", "--data=" + dir, "--agent=offline", "--log-level=warn", "--rate-limit=0"}, args...)
+	addr, kill = spawnProcess(t, append(env, "CHATKITD_TEST_BE=the program"), "Open http://", args...)
+	return strings.TrimSuffix(addr, "/"), kill
+}
+
+// spawnProcess starts the test binary as something else, and returns what is behind
+// said on the first line of its output that has it.
+func spawnProcess(t *testing.T, env []string, said string, args ...string) (rest string, kill func()) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.Background(), exe, "serve", "--listen=127.0.0.1:0", "--data="+dir, "--offline-delay=5ms", "--agent=offline", "--log-level=warn", "--rate-limit=0")
-	cmd.Env = []string{"CHATKITD_TEST_BE_THE_PROGRAM=1"}
+	cmd := exec.CommandContext(context.Background(), exe, args...)
+	cmd.Env = env
 	for _, kv := range os.Environ() { // the tests' own settings are none of the program's
 		if !strings.HasPrefix(kv, "CHATKITD_") {
 			cmd.Env = append(cmd.Env, kv)
@@ -61,12 +90,12 @@ func spawn(t *testing.T, dir string) (addr string, kill func()) {
 	t.Cleanup(kill)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if _, url, ok := strings.Cut(lines.Text(), "Open http://"); ok {
+		if _, rest, ok := strings.Cut(lines.Text(), said); ok {
 			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return strings.TrimSuffix(url, "/"), kill
+			return rest, kill
 		}
 	}
-	t.Fatal("the program did not say where it listens")
+	t.Fatalf("%v did not say %q", args, said)
 	return "", nil
 }
 
@@ -231,17 +260,26 @@ func checkLog(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
+	position := uint64(0)
+	for _, rec := range checkEvents(t, store) {
+		if position++; rec.Position.Commit != position {
+			t.Fatalf("position %s after %d", rec.Position, position-1)
+		}
+	}
+}
+
+// checkEvents reads a whole log and returns it: revisions have no gap, no event is
+// there twice, and every turn that a later one follows has ended.
+func checkEvents(t *testing.T, store events.Store) (all []events.Recorded) {
+	t.Helper()
 	next := map[string]uint64{}
 	ids := map[string]bool{}
 	open := map[string]bool{}
-	var position uint64
 	for rec, err := range store.ReadAll(t.Context(), events.AllRead{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if position++; rec.Position.Commit != position {
-			t.Fatalf("position %s after %d", rec.Position, position-1)
-		}
+		all = append(all, rec)
 		if rec.Revision != next[rec.Stream] {
 			t.Fatalf("%s has revision %d, want %d", rec.Stream, rec.Revision, next[rec.Stream])
 		}
@@ -267,4 +305,5 @@ func checkLog(t *testing.T, dir string) {
 			open[rec.Stream] = false
 		}
 	}
+	return all
 }

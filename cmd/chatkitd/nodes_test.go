@@ -1,0 +1,567 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/http/apitest"
+	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/esdbserver"
+	"github.com/chatkitd/chatkitd/internal/eventstoredb"
+)
+
+// beTheDatabase is a process that speaks EventStoreDB's protocol over an embedded
+// log in dir, until its standard input ends or it is killed.
+func beTheDatabase(dir, addr string) int {
+	err := func() error {
+		ctx := context.Background()
+		engine, err := embedded.Open(ctx, embedded.Options{Dir: dir})
+		if err != nil {
+			return err
+		}
+		db, err := esdbserver.New(ctx, engine, esdbserver.Options{Addr: addr, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		if err != nil {
+			return err
+		}
+		if err := db.Start(ctx); err != nil {
+			return err
+		}
+		_, err = fmt.Println("database at " + db.Addr())
+		if err == nil {
+			select {} // until it is killed
+		}
+		return err
+	}()
+	_, _ = fmt.Fprintln(os.Stderr, err)
+	return exitFault
+}
+
+// pair is a database and two servers on it, each a process with a data folder of
+// its own.
+type pair struct {
+	dbDir, dbAddr string
+	killDB        func()
+	nodes         [2]node
+}
+
+type node struct {
+	dir, addr string
+	kill      func()
+}
+
+// The times by which the servers of a pair tell each other that they live.
+const pulseOfTests = "CHATKITD_TEST_PULSE=200ms,1500ms"
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{dbDir: t.TempDir(), dbAddr: "127.0.0.1:0"}
+	p.startDB(t)
+	for i := range p.nodes {
+		p.nodes[i].dir = t.TempDir()
+		p.startNode(t, i)
+	}
+	return p
+}
+
+func (p *pair) startDB(t *testing.T) {
+	t.Helper()
+	p.dbAddr, p.killDB = spawnProcess(t, []string{"CHATKITD_TEST_BE=the database"}, "database at ", p.dbDir, p.dbAddr)
+}
+
+func (p *pair) url() string { return "esdb://" + p.dbAddr + "?tls=false" }
+
+// startNode starts a server and waits until it is ready.
+func (p *pair) startNode(t *testing.T, i int) {
+	t.Helper()
+	n := &p.nodes[i]
+	n.addr, n.kill = spawnServer(t, n.dir, []string{"CHATKITD_EVENTSTORE=" + p.url(), pulseOfTests}, "--offline-delay=2ms")
+	awaitReady(t, p.client(t, i, "operator"))
+}
+
+// client is a user's at one of the two.
+func (p *pair) client(t *testing.T, i int, user string) *apitest.Client {
+	t.Helper()
+	return apitest.New(t, "http://"+p.nodes[i].addr, "test-token-"+user)
+}
+
+// store reads the log past the servers.
+func (p *pair) store(t *testing.T) *eventstoredb.Store {
+	t.Helper()
+	s, err := eventstoredb.New(eventstoredb.Options{URL: p.url(), Prefixes: streamPrefixes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// crowdOf is people who use both servers as they come, and what they were told.
+type crowdOf struct {
+	t       *testing.T
+	clients [2][]*apitest.Client // by server and user
+
+	mu      sync.Mutex
+	tasks   map[string]string   // idempotency key -> the task that it made
+	changes map[string]string   // idempotency key -> the title that it gave
+	ids     []string            // of tasks, with their user: "2/tsk_…"
+	threads map[int][]string    // by user
+	items   map[string]string   // id -> thread
+	byChat  map[string]struct{} // titles of tasks that an answer said it added
+
+	added, changed, messages, busy, resent, attached, cancelled, readBack, refused atomic.Int64
+}
+
+func newCrowd(t *testing.T, p *pair, users int) *crowdOf {
+	t.Helper()
+	c := &crowdOf{
+		t: t, tasks: map[string]string{}, changes: map[string]string{}, threads: map[int][]string{},
+		items: map[string]string{}, byChat: map[string]struct{}{},
+	}
+	for i := range p.nodes {
+		for u := range users {
+			c.clients[i] = append(c.clients[i], p.client(t, i, fmt.Sprint("user", u)))
+		}
+	}
+	return c
+}
+
+// run lets n people act until ctx ends.
+func (c *crowdOf) run(ctx context.Context, n int) {
+	var wg sync.WaitGroup
+	for w := range n {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				user, here := w%len(c.clients[0]), rand.IntN(2)
+				name := fmt.Sprintf("w%d-%d", w, i)
+				switch rand.IntN(10) {
+				case 0, 1, 2:
+					c.add(ctx, user, here, name)
+				case 3, 4, 5:
+					c.change(ctx, user, here, name)
+				case 6, 7, 8:
+					c.chat(ctx, user, here, name)
+				default:
+					c.attachOrCancel(ctx, user, here)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// twice sends a request, and often the same again to the other server, as a client
+// does whose answer was lost. Both answers must be of the same effect.
+func (c *crowdOf) twice(ctx context.Context, user, here int, method, path string, body any, key string) (resp *apitest.Response, ok bool) {
+	for try := range 2 {
+		again, err := c.clients[(here+try)%2][user].Try(ctx, method, path, body, "Idempotency-Key", key)
+		switch {
+		case err != nil || again.Status/100 != 2:
+			if err == nil {
+				c.refused.Add(1)
+			}
+			return resp, resp != nil
+		case resp != nil && string(again.Body) != string(resp.Body):
+			c.t.Errorf("%s %s with one key: %s from one server, %s from the other", method, path, resp.Body, again.Body)
+		case resp != nil:
+			c.resent.Add(1)
+		}
+		resp = again
+		if rand.IntN(3) > 0 {
+			break
+		}
+	}
+	return resp, true
+}
+
+func (c *crowdOf) add(ctx context.Context, user, here int, name string) {
+	resp, ok := c.twice(ctx, user, here, "POST", "/api/v1/tasks", map[string]any{"title": "task " + name}, name)
+	var task struct{ ID string }
+	if !ok || json.Unmarshal(resp.Body, &task) != nil {
+		return
+	}
+	c.added.Add(1)
+	c.mu.Lock()
+	c.tasks[name] = task.ID
+	c.ids = append(c.ids, fmt.Sprint(user, "/", task.ID))
+	c.mu.Unlock()
+	// Whoever hands the position on sees it at the other server.
+	read, err := c.clients[1-here][user].Try(ctx, "GET", "/api/v1/tasks/"+task.ID, nil, apitest.PositionHeader, resp.Header.Get(apitest.PositionHeader))
+	if err != nil {
+		return
+	}
+	if read.Status == http.StatusOK {
+		c.readBack.Add(1)
+	} else if read.Status == http.StatusNotFound {
+		c.t.Errorf("task %s was added at one server, and at the other, given position %s: %d %s", task.ID, resp.Header.Get(apitest.PositionHeader), read.Status, read.Body)
+	}
+}
+
+func (c *crowdOf) change(ctx context.Context, user, here int, name string) {
+	c.mu.Lock()
+	id := ""
+	if len(c.ids) > 0 {
+		id = c.ids[rand.IntN(len(c.ids))]
+	}
+	c.mu.Unlock()
+	owner, task, ok := strings.Cut(id, "/")
+	if !ok || owner != fmt.Sprint(user) {
+		return
+	}
+	body := map[string]any{"title": "renamed " + name}
+	if rand.IntN(2) == 0 {
+		body["completed"] = rand.IntN(2) == 0
+	}
+	if _, ok := c.twice(ctx, user, here, "PATCH", "/api/v1/tasks/"+task, body, name); ok {
+		c.changed.Add(1)
+		c.mu.Lock()
+		c.changes[name] = "renamed " + name
+		c.mu.Unlock()
+	}
+}
+
+// someThread returns one of a user's threads, "" when there are few yet.
+func (c *crowdOf) someThread(user int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if all := c.threads[user]; len(all) >= 2 {
+		return all[rand.IntN(len(all))]
+	}
+	return ""
+}
+
+// chat sends a message and reads the answer to its end.
+func (c *crowdOf) chat(ctx context.Context, user, here int, name string) {
+	thread := c.someThread(user)
+	kind, params := "threads.create", map[string]any{"input": input("add task chat-" + name)}
+	if thread != "" {
+		kind, params["thread_id"] = "threads.add_user_message", thread
+	}
+	st, err := c.clients[here][user].TryStream(ctx, "POST", "/api/v1/chatkit", map[string]any{"type": kind, "params": params})
+	if err != nil {
+		return
+	}
+	defer st.Close()
+	switch st.Status {
+	case http.StatusOK:
+	case http.StatusConflict:
+		c.busy.Add(1)
+		return
+	default:
+		c.refused.Add(1)
+		return
+	}
+	c.messages.Add(1)
+	for {
+		e, err := st.Next()
+		if err != nil {
+			return
+		}
+		var ev struct {
+			Type   string
+			Thread struct{ ID string }
+			Item   struct {
+				ID, Type string
+				ThreadID string `json:"thread_id"`
+			}
+		}
+		if json.Unmarshal([]byte(e.Data), &ev) != nil {
+			continue
+		}
+		switch ev.Type {
+		case "thread.created":
+			c.mu.Lock()
+			c.threads[user] = append(c.threads[user], ev.Thread.ID)
+			c.mu.Unlock()
+		case "thread.item.done":
+			c.mu.Lock()
+			c.items[ev.Item.ID] = ev.Item.ThreadID
+			if ev.Item.Type == "assistant_message" && strings.Contains(e.Data, "Added **chat-"+name+"**") {
+				c.byChat["chat-"+name] = struct{}{}
+			}
+			c.mu.Unlock()
+		}
+	}
+}
+
+// attachOrCancel reads what runs in a thread through a server that may not be the
+// one that runs it, or cancels it there.
+func (c *crowdOf) attachOrCancel(ctx context.Context, user, here int) {
+	thread := c.someThread(user)
+	if thread == "" {
+		return
+	}
+	path := "/api/v1/chatkit/threads/" + thread
+	if rand.IntN(2) == 0 {
+		if resp, err := c.clients[here][user].Try(ctx, "POST", path+"/cancel", nil); err == nil && resp.Status/100 == 2 {
+			c.cancelled.Add(1)
+		}
+		return
+	}
+	st, err := c.clients[here][user].TryStream(ctx, "GET", path+"/stream", nil)
+	if err != nil {
+		return
+	}
+	defer st.Close()
+	if st.Status != http.StatusOK {
+		return
+	}
+	c.attached.Add(1)
+	for {
+		if _, err := st.Next(); err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				c.t.Logf("a stream through the other server broke off: %v", err)
+			}
+			return
+		}
+	}
+}
+
+// check compares what people were told with the log: each effect is there once.
+func (c *crowdOf) check(all []events.Recorded) {
+	c.t.Helper()
+	made := map[string][]string{}          // idempotency key -> tasks
+	changed := map[string]map[string]int{} // idempotency key -> title -> times
+	items, titles := map[string]int{}, map[string]int{}
+	for _, rec := range all {
+		ev, err := events.Decode(rec.Type, rec.Data)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		meta, err := events.DecodeMetadata(rec.Meta)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		switch ev := ev.(type) {
+		case events.TaskAdded:
+			made[meta.Key] = append(made[meta.Key], string(ev.TaskID))
+			titles[ev.Title]++
+		case events.TaskUpdated:
+			if changed[meta.Key] == nil {
+				changed[meta.Key] = map[string]int{}
+			}
+			if ev.Title.Set {
+				changed[meta.Key][ev.Title.Value]++
+			}
+		case events.ItemAdded:
+			var item struct{ ID string }
+			if err := json.Unmarshal(ev.Item, &item); err != nil {
+				c.t.Fatal(err)
+			}
+			items[item.ID]++
+		}
+	}
+	lost, doubled := 0, 0
+	count := func(what, key string, n int) {
+		switch {
+		case n == 0:
+			lost++
+			c.t.Errorf("%s %s was acknowledged and is not in the log", what, key)
+		case n > 1:
+			doubled++
+			c.t.Errorf("%s %s is in the log %d times", what, key, n)
+		}
+	}
+	for key, id := range c.tasks {
+		count("task", key, len(made[key]))
+		if len(made[key]) == 1 && made[key][0] != id {
+			c.t.Errorf("task %s was told to be %s, the log has %s", key, id, made[key][0])
+		}
+	}
+	for key, title := range c.changes {
+		count("change", key, changed[key][title])
+	}
+	for id := range c.items {
+		count("item", id, items[id])
+	}
+	for title := range c.byChat {
+		count("task by chat", title, titles[title])
+	}
+	for key, ids := range made { // also of what was not acknowledged
+		if key != "" && len(ids) > 1 && !strings.Contains(key, ":") {
+			doubled++
+			c.t.Errorf("key %s made the tasks %v", key, ids)
+		}
+	}
+	for title, n := range titles {
+		if n > 1 {
+			doubled++
+			c.t.Errorf("the task %q is there %d times", title, n)
+		}
+	}
+	c.t.Logf("acknowledged: %d tasks added, %d changed, %d tasks by chat, %d items in %d messages; %d lost, %d doubled. "+
+		"Requests sent again to the other server: %d; read at the other by position: %d; second messages refused with 409: %d; "+
+		"turns read: %d, cancelled: %d; other refusals: %d",
+		c.added.Load(), c.changed.Load(), len(c.byChat), len(c.items), c.messages.Load(), lost, doubled,
+		c.resent.Load(), c.readBack.Load(), c.busy.Load(), c.attached.Load(), c.cancelled.Load(), c.refused.Load())
+	for what, n := range map[string]int64{
+		"a task added": c.added.Load(), "a task changed": c.changed.Load(), "a task added by chat": int64(len(c.byChat)),
+		"a request sent again": c.resent.Load(), "a second message refused": c.busy.Load(), "a turn cancelled": c.cancelled.Load(),
+		"a task read at the other server": c.readBack.Load(),
+	} {
+		if n == 0 {
+			c.t.Errorf("there was not one: %s", what)
+		}
+	}
+}
+
+// quiet waits until no turn is open.
+func (p *pair) quiet(t *testing.T, store events.Store) []events.Recorded {
+	t.Helper()
+	var all []events.Recorded
+	eventually(t, "every turn has ended", func() bool {
+		all = checkEvents(t, store)
+		open := map[string]bool{}
+		for _, rec := range all {
+			switch ev, _ := events.Decode(rec.Type, rec.Data); ev.(type) {
+			case events.TurnStarted:
+				open[rec.Stream] = true
+			case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
+				delete(open, rec.Stream)
+			}
+		}
+		return len(open) == 0
+	})
+	return all
+}
+
+// verifyBoth compares the read models of both servers with the fold of the log.
+func (p *pair) verifyBoth(t *testing.T) {
+	t.Helper()
+	for i, n := range p.nodes {
+		eventually(t, "the read models have caught up", func() bool {
+			var report struct {
+				OK       bool
+				Models   []struct{ Behind bool }
+				Findings []json.RawMessage
+			}
+			status, out, stderr := command(t, "verify", "--json", "--data="+n.dir, "--eventstore="+p.url())
+			if err := json.Unmarshal([]byte(out), &report); err != nil {
+				t.Fatal(status, out, stderr)
+			}
+			if !report.OK {
+				t.Fatalf("server %d: %s", i, out)
+			}
+			for _, m := range report.Models {
+				if m.Behind {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// long reports whether the tests of several servers are to take their time.
+func long() bool { return os.Getenv("CHATKITD_CHAOS") == "long" }
+
+// TestTwoServers hammers the same people and threads through two servers on one
+// EventStoreDB, each of the three a process of its own. CHATKITD_CHAOS=long does so
+// for a minute instead of some seconds.
+func TestTwoServers(t *testing.T) {
+	took, people := 4*time.Second, 8
+	if long() {
+		took, people = time.Minute, 16
+	}
+	p := newPair(t)
+	c := newCrowd(t, p, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), took)
+	defer cancel()
+	c.run(ctx, people)
+	all := p.quiet(t, p.store(t))
+	c.check(all)
+	p.verifyBoth(t)
+	head := all[len(all)-1].Position.String()
+	for user := range c.clients[0] {
+		var lists [2]string
+		for i := range lists {
+			lists[i] = string(c.clients[i][user].Do(t, "GET", "/api/v1/tasks?limit=100&sort=created_at", nil, apitest.PositionHeader, head).Body)
+		}
+		if lists[0] != lists[1] {
+			t.Errorf("user %d: one server lists\n%.500s\nthe other\n%.500s", user, lists[0], lists[1])
+		}
+		for _, thread := range c.threads[user] {
+			if a, b := items(t, c.clients[0][user], thread), items(t, c.clients[1][user], thread); fmt.Sprint(a) != fmt.Sprint(b) {
+				t.Errorf("thread %s: one server has %v, the other %v", thread, a, b)
+			}
+		}
+	}
+	t.Logf("%d events in the log; the read models of both servers equal its fold", len(all))
+}
+
+// TestServerDies kills a server in the middle of a turn: the other one refuses the
+// thread until it may take the turn for lost, then closes it and goes on; the one
+// that died comes back.
+func TestServerDies(t *testing.T) {
+	rounds := 1
+	if long() {
+		rounds = 10
+	}
+	p := newPair(t)
+	for u := range 60 { // an answer that lists them takes a while
+		p.client(t, 0, "alice").Do(t, "POST", "/api/v1/tasks", map[string]any{"title": fmt.Sprint("water the plants on balcony number ", u)})
+	}
+	for round := range rounds {
+		dies := round % 2
+		stays := p.client(t, 1-dies, "alice")
+		st := p.client(t, dies, "alice").ChatKitStream(t, "threads.create", map[string]any{"input": input("what is left?")})
+		thread := ""
+		for thread == "" {
+			var ev struct{ Thread struct{ ID string } }
+			if err := json.Unmarshal([]byte(st.Event(t).Data), &ev); err != nil {
+				t.Fatal(err)
+			}
+			thread = ev.Thread.ID
+		}
+		for range 3 {
+			st.Event(t)
+		}
+		send := func() int {
+			resp := stays.Do(t, "POST", "/api/v1/chatkit", map[string]any{
+				"type": "threads.add_user_message", "params": map[string]any{"thread_id": thread, "input": input("add task after round " + fmt.Sprint(round))},
+			})
+			if resp.Status == http.StatusOK && strings.Contains(string(resp.Body), `"type":"error"`) {
+				t.Errorf("the turn failed: %s", resp.Body)
+			}
+			return resp.Status
+		}
+		if status := send(); status != http.StatusConflict {
+			t.Errorf("a second message while the first is answered: %d, want 409", status)
+		}
+		p.nodes[dies].kill()
+		st.Close()
+		died, refused := time.Now(), 0
+		eventually(t, "the other server takes the thread", func() bool {
+			switch status := send(); status {
+			case http.StatusOK:
+				return true
+			case http.StatusConflict:
+				refused++
+			default:
+				t.Fatalf("a message while nobody knows: %d", status)
+			}
+			return false
+		})
+		after := time.Since(died)
+		if refused == 0 || after < time.Second {
+			t.Errorf("the turn was taken for lost after %v", after)
+		}
+		p.startNode(t, dies)
+		say(t, p.client(t, dies, "alice"), thread, "add task by the one that was dead "+fmt.Sprint(round))
+		t.Logf("round %d: the thread was taken over %v after the death of its server (lease 1.5 s)", round, after.Round(10*time.Millisecond))
+	}
+	p.quiet(t, p.store(t))
+	p.verifyBoth(t)
+}
