@@ -224,3 +224,36 @@ func TestHammerThread(t *testing.T) {
 	}
 	t.Logf("%d turns, %d refused as busy, %d cancels, %d read elsewhere or here: %v", started.Load(), busy.Load(), cancels.Load(), read.Load(), count)
 }
+
+// TestNobodyIsStarved has one process write to a stream without a pause. The
+// commands of the other one must get through.
+func TestNobodyIsStarved(t *testing.T) {
+	net := &slow{Store: memstore.New()}
+	a, b := join(t, net, "node_a", answers("hi")), join(t, net, "node_b", answers("hi"))
+	ctx, stop := context.WithCancel(t.Context())
+	var greedy sync.WaitGroup
+	var theirs atomic.Int64
+	for range 8 {
+		greedy.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := a.DoTask(context.WithoutCancel(ctx), by("alice"), chatkitd.AddTask{Title: "x"}); err == nil {
+					theirs.Add(1)
+				}
+			}
+		})
+	}
+	begun := time.Now()
+	var longest time.Duration
+	const ours = 60
+	for range ours {
+		at := time.Now()
+		if _, err := b.DoTask(t.Context(), by("alice"), chatkitd.AddTask{Title: "y"}); err != nil {
+			t.Error(err)
+		}
+		longest = max(longest, time.Since(at))
+	}
+	took := time.Since(begun)
+	stop()
+	greedy.Wait()
+	t.Logf("%d commands against %d of a process that never rests: %s each, %s at most", ours, theirs.Load(), took/ours, longest)
+}
