@@ -71,7 +71,7 @@ func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, e
 	r := &request{a: a, id: h.meta.Correlation}
 	if r.id == "" {
 		r.all = []happened{h}
-		return r, nil
+		return r, r.entitle(ctx)
 	}
 	thread := of.Stream
 	if !strings.HasPrefix(thread, events.ThreadPrefix) {
@@ -88,7 +88,10 @@ func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, e
 		}
 	}
 	if thread == "" {
-		return r, r.around(ctx, of)
+		if err := r.around(ctx, of); err != nil {
+			return nil, err
+		}
+		return r, r.entitle(ctx)
 	}
 	if err := r.thread(ctx, thread); err != nil {
 		return nil, err
@@ -97,7 +100,20 @@ func (a *Auditor) request(ctx context.Context, of *events.Recorded) (*request, e
 		return nil, err
 	}
 	slices.SortStableFunc(r.all, func(a, b happened) int { return a.rec.Position.Compare(b.rec.Position) })
-	return r, r.retried(ctx)
+	if err := r.retried(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.entitle(ctx)
+}
+
+// entitle puts titles into the summaries.
+func (r *request) entitle(ctx context.Context) error {
+	t := &titles{a: r.a} // other requests may have renamed something in between
+	for i := range r.all {
+		h := &r.all[i]
+		t.see(h.rec.Stream, h.rec.Revision, h.ev, &h.view.Summary)
+	}
+	return t.find(ctx)
 }
 
 // take keeps an event if it is of the request.

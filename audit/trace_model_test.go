@@ -75,7 +75,7 @@ func TestTraceModelCalls(t *testing.T) {
    tool: list()
   model: gpt-5-mini, 200+2 tokens, 700 ms
    tool: complete()
-    event: completed tsk_1
+    event: completed “x”
 `
 	for _, tt := range []struct {
 		id, head, tail string

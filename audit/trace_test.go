@@ -36,7 +36,7 @@ func TestTrace(t *testing.T) {
   turn: completed
    model: gpt-5-mini, 120+53 tokens, 1.2 s, asked 2 times
     tool: some_tool(x: 1)
-     event: completed ` + string(a.milk) + `
+     event: completed “buy milk”
    event: assistant: Done.
 `
 	for name, id := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
@@ -225,7 +226,7 @@ func (g *grower) returned(h *happened, ev events.ToolReturned) {
 		return // an output without a task has no title to tell
 	}
 	for _, effect := range tool.children {
-		if taskOf(effect.task) == out.Task.ID {
+		if taskOf(effect.task) == out.Task.ID && strings.Contains(effect.Title, string(out.Task.ID)) { // its title was too far back
 			effect.Title = g.a.taskSummary(effect.task, out.Task.Title)
 		}
 	}
