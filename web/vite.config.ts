@@ -4,6 +4,8 @@ import { defineConfig } from 'vite';
 const backend = process.env['CHATKITD_URL'] ?? 'http://127.0.0.1:8000';
 
 export default defineConfig({
+  // h(tag, props, …children) is shorter than what the newer transform makes of JSX.
+  oxc: { jsx: { runtime: 'classic', pragma: 'h', pragmaFrag: 'Fragment' }, jsxInject: "import { h, Fragment } from 'preact'" },
   build: {
     // All of these know light-dark() and nesting, so that CSS stays as written.
     target: ['chrome125', 'firefox128', 'safari18'],
@@ -11,6 +13,8 @@ export default defineConfig({
     // Nothing inline: the pages' Content-Security-Policy allows files of our own only.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    // One style sheet: in gzip a sixth less than one for each page and one for both.
+    cssCodeSplit: false,
     rolldownOptions: {
       input: ['index.html', 'admin.html'],
       // What both pages need is one file; neither loads what is the other's.

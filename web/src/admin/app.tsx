@@ -1,8 +1,8 @@
 import { useEffect } from 'preact/hooks';
-import { ConnectionLine, Dialog, Toasts, TokenGate } from '../shared/dialogs';
+import { ConnectionLine, Toasts, TokenGate } from '../shared/dialogs';
 import { Icon } from '../shared/icons';
 import { changeToken, user } from '../shared/session';
-import { nextTheme, theme } from '../shared/theme';
+import { Help, Tools } from '../shared/tools';
 import { forbidden } from './follow';
 import { sessions } from './sessions';
 import { Glyph } from './glyph';
@@ -39,14 +39,11 @@ export function App() {
         </main>
       </div>
       <Toasts />
-      {helpOpen.value && <Help />}
+      <Help keys={keys} open={helpOpen} />
       <TokenGate />
     </>
   );
 }
-
-const themeIcon = { system: 'system', light: 'sun', dark: 'moon' } as const;
-const themeText = { system: 'Colours as the system has them', light: 'Light colours', dark: 'Dark colours' };
 
 function Side() {
   const now = place.value.tab;
@@ -68,14 +65,7 @@ function Side() {
           <Glyph name="key" />
           <span class="who-text">{user.value || 'Signing in…'}</span>
         </button>
-        <span class="who-tools">
-          <button type="button" class="quiet" aria-label="Keys" title="Keys (?)" onClick={() => (helpOpen.value = true)}>
-            <Icon name="keyboard" />
-          </button>
-          <button type="button" class="quiet" aria-label={themeText[theme.value]} title={themeText[theme.value]} onClick={nextTheme}>
-            <Icon name={themeIcon[theme.value]} />
-          </button>
-        </span>
+        <Tools help={helpOpen} />
       </div>
     </header>
   );
@@ -98,31 +88,5 @@ function Forbidden() {
         </button>
       </div>
     </section>
-  );
-}
-
-function Help() {
-  const close = () => (helpOpen.value = false);
-  return (
-    <Dialog label="Keys" close={close}>
-      <header class="dialog-head">
-        <h2>Keys</h2>
-        <button type="button" class="quiet" aria-label="Close" onClick={close}>
-          <Icon name="close" />
-        </button>
-      </header>
-      <dl class="keys">
-        {keys.map(({ key, does }) => (
-          <div key={key}>
-            <dt>
-              {key.split(' ').map((part) => (
-                <kbd key={part}>{part}</kbd>
-              ))}
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 // Small things that several tabs draw.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { Icon } from '../shared/icons';
+import { Problem as Failure } from '../shared/problem';
 import { family, time } from './format';
 
 export function Type({ type }: { type: string }) {
@@ -25,27 +25,13 @@ export function At({ iso }: { iso: string }) {
   );
 }
 
+export { Skeleton } from '../shared/problem';
+
 export function Problem(props: { text: string; retry?: () => void; children?: ComponentChildren }) {
   return (
-    <div class="problem" role="alert" data-tone="danger">
-      <Icon name="warn" />
-      <span>
-        {props.children} {props.text}
-      </span>
-      {props.retry && (
-        <button type="button" class="small" onClick={props.retry}>
-          Retry
-        </button>
-      )}
-    </div>
-  );
-}
-
-export function Skeleton({ label }: { label: string }) {
-  return (
-    <div class="skeleton lines" role="status" aria-label={label}>
-      <i /> <i /> <i /> <i /> <i /> <i />
-    </div>
+    <Failure tone="danger" retry={props.retry}>
+      {props.children} {props.text}
+    </Failure>
   );
 }
 

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { signal } from '../shared/signal';
 import { useRef } from 'preact/hooks';
 import { Icon } from '../shared/icons';
 import { bounded, pauseOrResume, paused } from './log';

@@ -1,11 +1,12 @@
 // The part of the log that is shown: pages of it, newest first, and behind its
 // head what happens meanwhile.
-import { batch, signal } from '@preact/signals';
+import { batch, signal } from '../shared/signal';
 import { ApiError } from '../shared/http';
 import type { ServerEvent } from '../shared/sse';
 import { listEvents, watchEvents, type EventView, type Position } from './api';
 import { filterOf } from './filter';
-import { explain, follow } from './follow';
+import { follow } from '../shared/follow';
+import { explain } from './follow';
 
 /** As many events as the page holds; the oldest go first. */
 export const most = 100_000;
@@ -123,7 +124,7 @@ function resume(): void {
     who: 'log',
     open: (signal) => watchEvents(query, newest, signal),
     take,
-    failed: (message) => (followProblem.value = message),
+    failed: (err) => void (followProblem.value = explain(err)),
     signal: following.signal,
   });
 }

@@ -1,9 +1,10 @@
 // The states of the projections, live, and what an operator does with them.
-import { batch, signal } from '@preact/signals';
+import { batch, signal } from '../shared/signal';
 import type { ServerEvent } from '../shared/sse';
 import { toast } from '../shared/toast';
 import { act, watchProjections, type Action, type Projection } from './api';
-import { explain, follow } from './follow';
+import { follow } from '../shared/follow';
+import { explain } from './follow';
 
 export const projections = signal<readonly Projection[]>([]);
 export const state = signal<'loading' | 'ready' | 'failed'>('loading');
@@ -19,9 +20,9 @@ export function watch(): () => void {
     who: 'projections',
     open: watchProjections,
     take,
-    failed: (message) =>
+    failed: (err) =>
       batch(() => {
-        problem.value = message;
+        problem.value = explain(err);
         state.value = 'failed';
       }),
     signal: mine.signal,

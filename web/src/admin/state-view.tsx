@@ -1,7 +1,7 @@
 // A state as it was: a list of tasks, or the items of a thread.
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from '../shared/icons';
-import { ScrollArea, Windowed } from '../shared/windowed';
+import { Windowed } from '../shared/windowed';
 import type { Step } from './api';
 import { exactTime, json, plural, time } from './format';
 import type { Part, State } from './timeline';
@@ -32,24 +32,23 @@ export function StateView({ state, step, stream }: Props) {
         <small>{tasks ? `${parts.length - done} open, ${done} done` : plural(parts.length, 'item')}</small>
       </h2>
       <div class="scroll" ref={root} tabIndex={0} role="region" aria-label="State">
-        <ScrollArea root={root}>
-          {parts.length === 0 && <p class="hint">{tasks ? 'No tasks at that point.' : 'No items at that point.'}</p>}
-          {parts.length > 0 && (
-            <div role="list">
-              <Windowed
-                items={parts}
-                keyOf={keyOf}
-                estimate={tasks ? 34 : 60}
-                from="start"
-                version={step}
-                render={(part) => {
-                  const touched = part.id === step.subject;
-                  return tasks ? <Task key={part.id} part={part} touched={touched} step={step} /> : <Item key={part.id} part={part} touched={touched} step={step} />;
-                }}
-              />
-            </div>
-          )}
-        </ScrollArea>
+        {parts.length === 0 && <p class="hint">{tasks ? 'No tasks at that point.' : 'No items at that point.'}</p>}
+        {parts.length > 0 && (
+          <div role="list">
+            <Windowed
+              root={root}
+              items={parts}
+              keyOf={keyOf}
+              estimate={tasks ? 34 : 60}
+              from="start"
+              version={step}
+              render={(part) => {
+                const touched = part.id === step.subject;
+                return tasks ? <Task key={part.id} part={part} touched={touched} step={step} /> : <Item key={part.id} part={part} touched={touched} step={step} />;
+              }}
+            />
+          </div>
+        )}
       </div>
     </section>
   );

@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks';
-import { ConnectionLine, Dialog, Toasts, TokenGate } from '../shared/dialogs';
-import { Icon } from '../shared/icons';
+import { ConnectionLine, Toasts, TokenGate } from '../shared/dialogs';
+import { Icon, IconButton } from '../shared/icons';
+import { Help } from '../shared/tools';
 import { chat } from './chats';
 import { Composer } from './composer';
 import { keys } from './keys';
@@ -25,7 +26,7 @@ export function App() {
       <Tabs />
       <Toasts />
       <Announcer />
-      {helpOpen.value && <Help />}
+      <Help keys={keys} open={helpOpen} />
       <TokenGate />
     </>
   );
@@ -40,13 +41,9 @@ function ChatPane() {
   return (
     <section class="pane chat" aria-label="Conversation" data-pane="chat">
       <header class="pane-head">
-        <button type="button" class="quiet to-threads" aria-label="Chats" title="Chats" onClick={() => showPane('threads')}>
-          <Icon name="menu" />
-        </button>
+        <IconButton name="menu" class="quiet to-threads" label="Chats" onClick={() => showPane('threads')} />
         <h2>{title}</h2>
-        <button type="button" class="quiet to-new" aria-label="New chat" title="New chat (c)" onClick={newChat}>
-          <Icon name="add" />
-        </button>
+        <IconButton name="add" class="quiet to-new" label="New chat" title="New chat (c)" onClick={newChat} />
       </header>
       <Transcript chat={open} />
       <Composer chat={open} />
@@ -80,31 +77,5 @@ function Announcer() {
     <div class="offscreen" role="status" aria-live="polite" id="announcer">
       {chat.value.announcement.value}
     </div>
-  );
-}
-
-function Help() {
-  const close = () => (helpOpen.value = false);
-  return (
-    <Dialog label="Keys" close={close}>
-      <header class="dialog-head">
-        <h2>Keys</h2>
-        <button type="button" class="quiet" aria-label="Close" onClick={close}>
-          <Icon name="close" />
-        </button>
-      </header>
-      <dl class="keys">
-        {keys.map(({ key, does }) => (
-          <div key={key}>
-            <dt>
-              {key.split('+').map((part) => (
-                <kbd key={part}>{part}</kbd>
-              ))}
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
   );
 }

@@ -18,14 +18,15 @@ export function Composer({ chat }: { chat: Conversation }) {
   const thread = chat.id.value;
   const name = user.value;
 
-  // A draft survives a reload; it moves along when a new chat gets its id.
-  useEffect(() => {
+  // A draft survives a reload, also one that comes at once; it moves along when a
+  // new chat gets its id.
+  useLayoutEffect(() => {
     if (name !== '' && chat.draft.peek() === '') chat.draft.value = sessionStorage.getItem(storageOf(thread)) ?? '';
     return () => {
       if (thread === '' && chat.id.peek() !== '') sessionStorage.removeItem(storageOf(''));
     };
   }, [chat, thread, name]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (name === '') return;
     if (text === '') sessionStorage.removeItem(storageOf(thread));
     else sessionStorage.setItem(storageOf(thread), text);

@@ -1,7 +1,7 @@
 // One open thread: its items, the turn that runs in it, and what went wrong.
 // A turn belongs to the server; this page is one reader of its stream. It may
 // lose the stream and join it again, also after a reload.
-import { batch, computed, signal } from '@preact/signals';
+import { batch, computed, signal } from '../shared/signal';
 import { pause } from '../shared/backoff';
 import {
   cancelTurn,
@@ -18,7 +18,7 @@ import {
 import { reportReached } from '../shared/connection';
 import { ApiError, messageOf, NetworkError } from '../shared/http';
 import { toast } from '../shared/toast';
-import { lastAnswer, lastQuestion, prepend, reduce, unanswered, type Items } from './reduce';
+import { cutOff, lastAnswer, lastQuestion, prepend, reduce, unanswered, type Items } from './reduce';
 import { go } from './router';
 import { putThread, touchThread } from './threads';
 import { patiently, readTurn } from './turn';
@@ -68,13 +68,13 @@ export class Conversation {
     return this.streaming.value || (out !== undefined && out.state !== 'failed' && out.state !== 'waiting');
   });
 
-  private readonly abort = new AbortController();
-  private unfinished = new Set<string>();
-  private stopped = false;
+  readonly #abort = new AbortController();
+  #unfinished = new Set<string>();
+  #stopped = false;
   /** What a retry has taken away, to be put back if it cannot begin. */
-  private replaced: Items | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private looked = 0;
+  #replaced: Items | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #looked = 0;
 
   constructor(id: string) {
     this.id.value = id;
@@ -83,18 +83,18 @@ export class Conversation {
 
   /** Lets go of the stream; the turn goes on at the server. */
   close(): void {
-    clearTimeout(this.timer);
-    this.abort.abort();
+    clearTimeout(this.#timer);
+    this.#abort.abort();
     reportReached('chat');
   }
 
   async load(): Promise<void> {
     this.state.value = 'loading';
     try {
-      await this.sync();
+      await this.#sync();
       this.state.value = 'ready';
     } catch (err) {
-      if (this.closed) return;
+      if (this.#closed) return;
       if (err instanceof ApiError && (err.status === 404 || err.status === 400)) {
         this.state.value = 'missing';
       } else {
@@ -107,41 +107,41 @@ export class Conversation {
   /** Looks whether another window or device has gone on in this thread. */
   async refresh(): Promise<void> {
     if (this.id.value === '' || this.state.value !== 'ready' || this.busy.value || this.outgoing.value) return;
-    if (Date.now() - this.looked < 3000) return;
+    if (Date.now() - this.#looked < 3000) return;
     try {
-      await this.sync();
+      await this.#sync();
     } catch {
       // It was only a look; the next action tells what is wrong.
     }
   }
 
   // sync takes the newest items and joins the turn that runs, if one does.
-  private async sync(): Promise<void> {
-    this.looked = Date.now();
+  async #sync(): Promise<void> {
+    this.#looked = Date.now();
     const id = this.id.value;
     const [joined, page] = await Promise.all([
-      resumeTurn(id, '', this.abort.signal),
+      resumeTurn(id, '', this.#abort.signal),
       listItems(id, pageSize),
     ]);
-    if (this.closed) return void joined?.body?.cancel();
+    if (this.#closed) return void joined?.body?.cancel();
     const before = this.items.value.at(-1)?.id;
-    this.take(page);
+    this.#take(page);
     if (this.items.value.at(-1)?.id !== before) {
-      this.stopped = false; // it went on elsewhere: what went wrong here is past
+      this.#stopped = false; // it went on elsewhere: what went wrong here is past
       this.problem.value = undefined;
     }
     if (joined) {
-      this.beginStream();
-      void this.follow(joined);
+      this.#beginStream();
+      void this.#follow(joined);
       return;
     }
     // The turn may have ended between the two answers: then the second look has it.
-    if (unanswered(this.items.value)) this.take(await listItems(id, pageSize));
-    this.judge();
+    if (unanswered(this.items.value)) this.#take(await listItems(id, pageSize));
+    this.#judge();
   }
 
   // take puts the newest page in the place of what was known from its oldest on.
-  private take(page: Page<Item>): void {
+  #take(page: Page<Item>): void {
     const newest = [...page.data].reverse();
     const from = this.items.value.findIndex((item) => item.id === newest[0]?.id);
     batch(() => {
@@ -163,7 +163,7 @@ export class Conversation {
       });
     } catch (err) {
       this.hasOlder.value = false;
-      if (!this.closed) {
+      if (!this.#closed) {
         toast(`Earlier messages could not be loaded. ${messageOf(err)}`, {
           tone: 'danger',
           action: { label: 'Retry', run: () => ((this.hasOlder.value = true), void this.loadOlder()) },
@@ -177,43 +177,43 @@ export class Conversation {
   send(text: string): void {
     const key = crypto.randomUUID();
     const thread = this.id.value;
-    void this.start(thread ? { type: 'threads.add_user_message', thread, text, key } : { type: 'threads.create', text, key });
+    void this.#start(thread ? { type: 'threads.add_user_message', thread, text, key } : { type: 'threads.create', text, key });
   }
 
   /** Asks for an answer to the last message again. */
   retry(): void {
     const question = lastQuestion(this.items.value);
     if (!question) return;
-    void this.start({ type: 'threads.retry_after_item', thread: this.id.value, item: question.id, key: crypto.randomUUID() });
+    void this.#start({ type: 'threads.retry_after_item', thread: this.id.value, item: question.id, key: crypto.randomUUID() });
   }
 
   /** Sends what could not be sent once more. */
   resend(): void {
     const out = this.outgoing.value;
-    if (out) void this.start(out.request);
+    if (out) void this.#start(out.request);
   }
 
   /** Gives up on what could not be sent and returns its text. */
   discard(): string {
-    clearTimeout(this.timer);
+    clearTimeout(this.#timer);
     const request = this.outgoing.value?.request;
     this.outgoing.value = undefined;
-    this.restore();
-    this.judge();
+    this.#restore();
+    this.#judge();
     return request && 'text' in request ? request.text : '';
   }
 
   async stop(): Promise<void> {
     if (!this.busy.value) return;
     this.stopping.value = true;
-    this.stopped = true;
+    this.#stopped = true;
     if (this.id.value === '') return; // as soon as the thread is known
     try {
       await cancelTurn(this.id.value);
     } catch (err) {
       this.stopping.value = false;
-      this.stopped = false;
-      if (!this.closed) toast(`The answer could not be stopped. ${messageOf(err)}`, { tone: 'danger' });
+      this.#stopped = false;
+      if (!this.#closed) toast(`The answer could not be stopped. ${messageOf(err)}`, { tone: 'danger' });
     }
   }
 
@@ -228,114 +228,114 @@ export class Conversation {
     }
   }
 
-  private restore(): void {
-    if (this.replaced) this.items.value = this.replaced;
-    this.replaced = undefined;
+  #restore(): void {
+    if (this.#replaced) this.items.value = this.#replaced;
+    this.#replaced = undefined;
   }
 
-  private get closed(): boolean {
-    return this.abort.signal.aborted;
+  get #closed(): boolean {
+    return this.#abort.signal.aborted;
   }
 
-  private async start(request: TurnRequest): Promise<void> {
-    clearTimeout(this.timer);
+  async #start(request: TurnRequest): Promise<void> {
+    clearTimeout(this.#timer);
     if (this.streaming.value || this.outgoing.value?.state === 'sending') return;
     batch(() => {
       this.problem.value = undefined;
-      this.stopped = false;
+      this.#stopped = false;
       this.outgoing.value = { request, state: 'sending', message: '', until: 0 };
       if (request.type === 'threads.retry_after_item') {
         const items = this.items.value;
-        this.replaced ??= items;
+        this.#replaced ??= items;
         this.items.value = items.slice(0, items.findIndex((item) => item.id === request.item) + 1);
       }
     });
     let res: Response;
     try {
-      res = await startTurn(request, this.abort.signal);
+      res = await startTurn(request, this.#abort.signal);
     } catch (err) {
-      if (!this.closed) await this.notStarted(request, err);
+      if (!this.#closed) await this.#notStarted(request, err);
       return;
     }
     batch(() => {
-      this.beginStream();
+      this.#beginStream();
       if (request.type === 'threads.retry_after_item') this.outgoing.value = undefined;
-      this.replaced = undefined;
+      this.#replaced = undefined;
     });
-    await this.follow(res);
+    await this.#follow(res);
   }
 
-  private async notStarted(request: TurnRequest, err: unknown): Promise<void> {
+  async #notStarted(request: TurnRequest, err: unknown): Promise<void> {
     const put = (state: Outgoing['state'], message: string, until = 0) =>
       (this.outgoing.value = { request, state, message, until });
     if (err instanceof ApiError && err.status === 409 && err.code === 'thread_busy') {
       put('busy', 'Still answering the message before. Yours goes out when that is done.');
-      await this.waitForOther(request);
+      await this.#waitForOther(request);
     } else if (err instanceof ApiError && err.temporary) {
       const seconds = Math.max(1, err.retryAfter ?? 5);
       put('waiting', err.status === 429 ? 'Too many messages at once.' : 'The server is busy.', Date.now() + seconds * 1000);
-      this.timer = setTimeout(() => void this.start(request), seconds * 1000);
+      this.#timer = setTimeout(() => void this.#start(request), seconds * 1000);
     } else if (err instanceof NetworkError && request.type !== 'threads.retry_after_item') {
       put('failed', 'The server could not be reached, so this may not have been sent.');
     } else {
       put('failed', messageOf(err));
     }
-    if (this.outgoing.value?.state === 'failed') this.restore();
+    if (this.outgoing.value?.state === 'failed') this.#restore();
   }
 
   // waitForOther follows the turn that is in the way, then sends.
-  private async waitForOther(request: TurnRequest): Promise<void> {
+  async #waitForOther(request: TurnRequest): Promise<void> {
     const thread = this.id.value;
     try {
       const [joined, page] = await Promise.all([
-        resumeTurn(thread, '', this.abort.signal),
+        resumeTurn(thread, '', this.#abort.signal),
         listItems(thread, pageSize),
       ]);
-      if (this.closed) return;
-      this.take(page);
+      if (this.#closed) return;
+      this.#take(page);
       if (joined) {
-        this.beginStream();
-        await this.follow(joined);
+        this.#beginStream();
+        await this.#follow(joined);
       } else {
-        await pause(1000, this.abort.signal);
+        await pause(1000, this.#abort.signal);
       }
     } catch (err) {
-      if (this.closed) return;
+      if (this.#closed) return;
       this.outgoing.value = { request, state: 'failed', message: messageOf(err), until: 0 };
       return;
     }
-    if (!this.closed && this.outgoing.value?.request === request) await this.start(request);
+    if (!this.#closed && this.outgoing.value?.request === request) await this.#start(request);
   }
 
-  private beginStream(): void {
+  #beginStream(): void {
     this.streaming.value = true;
     this.problem.value = undefined;
-    this.unfinished.clear();
+    this.#unfinished.clear();
     this.notices.value = [];
   }
 
   // follow shows a turn to its end.
-  private async follow(first: Response): Promise<void> {
+  async #follow(first: Response): Promise<void> {
     try {
-      for await (const events of readTurn(first, () => this.id.value, this.abort.signal)) {
-        batch(() => events.forEach((event) => this.apply(event)));
+      for await (const events of readTurn(first, () => this.id.value, this.#abort.signal)) {
+        batch(() => events.forEach((event) => this.#apply(event)));
       }
-      await this.settle();
+      await this.#settle();
     } catch (err) {
-      if (this.closed) return;
-      this.end();
+      if (this.#closed) return;
+      this.#end();
       this.problem.value = { kind: 'failed', message: messageOf(err), retry: true };
     }
   }
 
-  private apply(event: StreamEvent): void {
+  #apply(event: StreamEvent): void {
     switch (event.type) {
       case 'thread.created':
         if (this.id.value === '') {
           this.id.value = event.thread.id;
           putThread(event.thread, true);
           go(event.thread.id);
-          if (this.stopped) void this.stop();
+          if (this.#stopped) void this.stop();
         }
         return;
       case 'thread.updated':
@@ -345,17 +345,18 @@ export class Conversation {
         this.progress.value = event.text;
         return;
       case 'notice':
-        this.notices.value = [...this.notices.value, event];
+        // A stream that is told from its start again tells it again.
+        if (!this.notices.value.some((n) => n.message === event.message)) this.notices.value = [...this.notices.value, event];
         return;
       case 'error':
         this.problem.value = { kind: 'failed', message: event.message || 'The answer failed.', retry: event.allow_retry };
         return;
       case 'thread.item.added':
-        this.unfinished.add(event.item.id);
+        this.#unfinished.add(event.item.id);
         this.progress.value = '';
         break;
       case 'thread.item.done':
-        this.unfinished.delete(event.item.id);
+        this.#unfinished.delete(event.item.id);
         // The message that was on its way has arrived.
         if (event.item.type === 'user_message' && this.outgoing.value?.state === 'sending') this.outgoing.value = undefined;
         break;
@@ -365,19 +366,19 @@ export class Conversation {
 
   // settle is called when the stream has ended. What was shown and never done
   // is not kept by the server, so the page asks what is.
-  private async settle(): Promise<void> {
+  async #settle(): Promise<void> {
     const sent = this.outgoing.value?.state === 'sending';
-    const doubtful = this.unfinished.size > 0 || sent || unanswered(this.items.value);
+    const doubtful = this.#unfinished.size > 0 || sent || unanswered(this.items.value);
     if (this.id.value === '') {
       const request = this.outgoing.value!.request;
-      this.end();
+      this.#end();
       this.outgoing.value = { request, state: 'failed', message: 'The connection was lost, so this may not have been sent.', until: 0 };
       return;
     }
     if (doubtful) {
-      const page = await this.itemsNow();
-      if (this.closed) return;
-      this.take(page);
+      const page = await this.#itemsNow();
+      if (this.#closed) return;
+      this.#take(page);
       // Everything up to the newest item is the server's word now; a message
       // that is not among them has not arrived.
       const out = this.outgoing.value;
@@ -390,35 +391,36 @@ export class Conversation {
       }
     }
     const failed = this.problem.value !== undefined;
-    this.end();
-    this.judge();
+    this.#end();
+    this.#judge();
     touchThread(this.id.value);
     if (!failed && !this.problem.value) this.announcement.value = lastAnswer(this.items.value);
   }
 
-  private async itemsNow(): Promise<Page<Item>> {
+  async #itemsNow(): Promise<Page<Item>> {
     const look = () => listItems(this.id.value, pageSize);
     try {
       return await look();
     } catch {
-      return patiently(look, this.abort.signal);
+      return patiently(look, this.#abort.signal);
     }
   }
 
-  private end(): void {
+  #end(): void {
     batch(() => {
       this.streaming.value = false;
       this.stopping.value = false;
       this.progress.value = '';
-      this.unfinished.clear();
+      this.#unfinished.clear();
     });
   }
 
   // judge says why there is no whole answer, unless the server has said so.
-  private judge(): void {
+  #judge(): void {
     if (this.problem.value?.kind === 'failed' || this.outgoing.value) return;
-    if (this.stopped) {
-      this.problem.value = { kind: 'stopped', message: 'You stopped this answer.', retry: true };
+    const told = cutOff(this.items.value.at(-1));
+    if (told !== '' || this.#stopped) {
+      this.problem.value = { kind: 'stopped', message: told || 'You stopped this answer.', retry: true };
     } else if (unanswered(this.items.value)) {
       this.problem.value = { kind: 'interrupted', message: 'This answer was interrupted.', retry: true };
     } else {

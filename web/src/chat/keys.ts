@@ -1,8 +1,9 @@
 // Keys of the whole page. A key that a person types into a field is theirs.
 import { undoLast } from '../shared/toast';
+import type { Keys } from '../shared/tools';
 import { focus, helpOpen, newChat, pane, showPane } from './panes';
 
-export const keys: readonly { key: string; does: string }[] = [
+export const keys: Keys = [
   { key: 'c', does: 'New chat' },
   { key: '/', does: 'Search tasks' },
   { key: 't', does: 'Add a task' },
@@ -12,7 +13,7 @@ export const keys: readonly { key: string; does: string }[] = [
   { key: 'Delete', does: 'Delete' },
   { key: 'u', does: 'Undo the deletion' },
   { key: 'Enter', does: 'Send' },
-  { key: 'Shift+Enter', does: 'New line' },
+  { key: 'Shift Enter', does: 'New line' },
   { key: 'Esc', does: 'Stop the answer, close' },
   { key: '?', does: 'These keys' },
 ];

@@ -1,12 +1,12 @@
 // One item of a conversation.
 import type { ClientToolCall, Item, OutputText, Source, Step, Workflow } from '../shared/chatkit';
 import { CopyButton } from '../shared/copy';
-import { Icon } from '../shared/icons';
+import { Icon, IconButton } from '../shared/icons';
 import { safeUrl } from '../shared/markdown';
 import { Link, Markdown } from '../shared/markdown-view';
 import { memo } from '../shared/memo';
 import { fullTime, shortTime } from '../shared/time';
-import { textOf } from './reduce';
+import { cutOff, textOf } from './reduce';
 
 interface Props {
   item: Item;
@@ -50,6 +50,7 @@ export const Message = memo<Props>(({ item, live, rated, rate }) => {
         </div>
       );
     case 'task':
+      if (cutOff(item)) return <Note item={item} text={cutOff(item)} />;
       return (
         <div class="item" data-item={item.id}>
           <WorkflowView workflow={{ type: 'custom', tasks: [item.task], expanded: false }} />
@@ -112,11 +113,7 @@ function Time({ at }: { at: string }) {
 
 function Thumb({ item, kind, rated, rate }: { item: string; kind: 'positive' | 'negative' } & Pick<Props, 'rated' | 'rate'>) {
   const label = kind === 'positive' ? 'Good answer' : 'Bad answer';
-  return (
-    <button type="button" class="quiet" aria-label={label} title={label} aria-pressed={rated === kind} onClick={() => rate(item, kind)}>
-      <Icon name={kind === 'positive' ? 'thumbUp' : 'thumbDown'} />
-    </button>
-  );
+  return <IconButton name="thumb" data-kind={kind} label={label} aria-pressed={rated === kind} onClick={() => rate(item, kind)} />;
 }
 
 // WorkflowView says in one line what was done; the steps are inside. It never

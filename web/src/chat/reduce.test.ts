@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AssistantMessage, Item, StreamEvent, UserMessage, WorkflowItem } from '../shared/chatkit';
-import { lastAnswer, prepend, reduce, textOf, unanswered, type Items } from './reduce';
+import { cutOff, lastAnswer, prepend, reduce, textOf, unanswered, type Items } from './reduce';
 
 const base = (id: string) => ({ id, thread_id: 'thr_1', created_at: '2026-11-23T10:00:00Z' });
 const question = (id: string, text = 'hi'): UserMessage => ({ ...base(id), type: 'user_message', content: [{ type: 'input_text', text }] });
@@ -39,6 +39,17 @@ describe('reduce', () => {
 
   test('a stream replayed from its start gives the same, not twice as much', () => {
     expect(run(turn, run(turn))).toEqual(run(turn));
+  });
+
+  // Another server knows only what is durable, and tells it from the start.
+  test('a turn told again by another server from its start gives each item once, in order', () => {
+    const durable: StreamEvent[] = [
+      { type: 'thread.item.done', item: question('msg_1') },
+      { type: 'thread.item.done', item: { ...workflow('wf_1'), workflow: { type: 'custom', tasks: [], summary: { duration: 1 }, expanded: false } } },
+      { type: 'thread.item.done', item: answer('msg_2', 'Done.') },
+      { type: 'thread.item.done', item: answer('msg_3', 'More.') },
+    ];
+    for (let cut = 0; cut <= turn.length; cut++) expect(run(durable, run(turn.slice(0, cut))), `after ${cut} events`).toEqual(run(durable));
   });
 
   test('done has the last word', () => {
@@ -82,6 +93,17 @@ test('unanswered', () => {
   expect(unanswered([question('a'), workflow('b'), end])).toBe(false);
   expect(unanswered([question('a'), end])).toBe(true);
   expect(unanswered([question('a'), answer('b', 'x')])).toBe(false);
+  expect(unanswered([question('a'), answer('b', 'x'), mark('Stopped')])).toBe(false);
+});
+
+const mark = (title: string, content?: string): Item => ({ ...base('cut_1'), type: 'task', task: { type: 'custom', title, ...(content && { content }) } });
+
+test('cutOff tells of an answer that is not whole', () => {
+  expect(cutOff(mark('Stopped'))).toBe('You stopped this answer.');
+  expect(cutOff(mark('Not finished', 'The model is away.'))).toBe('This answer was not finished. The model is away.');
+  expect(cutOff({ ...mark('Stopped'), id: 'tsk_1' })).toBe('');
+  expect(cutOff(answer('cut_1', 'x'))).toBe('');
+  expect(cutOff(undefined)).toBe('');
 });
 
 test('lastAnswer joins what came after the last question', () => {

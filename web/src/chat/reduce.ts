@@ -99,6 +99,12 @@ export function lastAnswer(items: Items): string {
     .join('\n\n');
 }
 
+/** What an item says of the answer before it that is not whole; '' for any other item. */
+export function cutOff(item: Item | undefined): string {
+  if (item?.type !== 'task' || !item.id.startsWith('cut_')) return '';
+  return item.task.title === 'Stopped' ? 'You stopped this answer.' : `This answer was not finished. ${item.task.content ?? ''}`;
+}
+
 /**
  * Whether the conversation stops short of an answer: with a question, or with
  * steps towards an answer that never came.
@@ -106,7 +112,7 @@ export function lastAnswer(items: Items): string {
 export function unanswered(items: Items): boolean {
   const last = items.findLast((item) => item.type !== 'end_of_turn');
   if (last?.type === 'user_message') return true;
-  return last === items.at(-1) && (last?.type === 'workflow' || last?.type === 'task');
+  return last === items.at(-1) && (last?.type === 'workflow' || last?.type === 'task') && cutOff(last) === '';
 }
 
 /** Newest first as the server lists them -> oldest first, without what is there already. */

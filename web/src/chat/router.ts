@@ -1,5 +1,5 @@
 // The address bar holds the open thread.
-import { signal } from '@preact/signals';
+import { signal } from '../shared/signal';
 
 /** The id of the thread in the address, '' for a new chat. */
 export const openThread = signal(read());

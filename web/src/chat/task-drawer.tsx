@@ -1,7 +1,7 @@
 // Everything about one task, to be changed field by field. A field is saved
 // when it is left.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { Icon } from '../shared/icons';
+import { Icon, IconButton } from '../shared/icons';
 import { maxDescription, maxTitle, type Priority, type Task, type TaskPatch } from '../shared/tasks';
 import { fullTime, shortTime } from '../shared/time';
 import { fromFields, toFields } from './grouping';
@@ -41,9 +41,7 @@ export function TaskDrawer({ task, close }: { task: Task; close: () => void }) {
           <input type="checkbox" checked={task.completed} onChange={() => save({ completed: !task.completed })} />
           {task.completed ? 'Done' : 'Open'}
         </label>
-        <button type="button" class="quiet" aria-label="Close" title="Close (Esc)" onClick={close}>
-          <Icon name="close" />
-        </button>
+        <IconButton name="close" label="Close" title="Close (Esc)" onClick={close} />
       </header>
       <div class="drawer-body">
         <Field label="Title" value={task.title} max={maxTitle} required big onSave={(title) => save({ title })} />

@@ -1,9 +1,10 @@
-import { computed, signal } from '@preact/signals';
+import { computed, signal } from '../shared/signal';
 import { useRef } from 'preact/hooks';
 import { useLasting, useNow, useSecondsUntil } from '../shared/hooks';
 import { Icon } from '../shared/icons';
+import { Problem, Skeleton } from '../shared/problem';
 import { maxTitle, type Task } from '../shared/tasks';
-import { ScrollArea, Windowed } from '../shared/windowed';
+import { Windowed } from '../shared/windowed';
 import { group, select, type Filter, type Group } from './grouping';
 import { arrows } from './keys';
 import { TaskDrawer } from './task-drawer';
@@ -67,25 +68,12 @@ export function TaskPane() {
       <AddTask />
       <RetryLine />
       <div class="scroll" ref={root} tabIndex={-1} onKeyDown={arrows}>
-        <ScrollArea root={root}>
-          {skeleton && (
-            <div class="skeleton lines" role="status" aria-label="Loading tasks">
-              <i /> <i /> <i /> <i /> <i />
-            </div>
-          )}
-          {state === 'failed' && (
-            <div class="problem" role="alert">
-              <span>The tasks could not be loaded. {tasksError.value}</span>
-              <button type="button" class="small" onClick={followTasks}>
-                Retry
-              </button>
-            </div>
-          )}
-          {state === 'ready' && groups.value.length === 0 && <Empty />}
-          {groups.value.map((g) => (
-            <GroupView key={g.name} group={g} />
-          ))}
-        </ScrollArea>
+        {skeleton && <Skeleton label="Loading tasks" />}
+        {state === 'failed' && <Problem retry={followTasks}>The tasks could not be loaded. {tasksError.value}</Problem>}
+        {state === 'ready' && groups.value.length === 0 && <Empty />}
+        {groups.value.map((g) => (
+          <GroupView key={g.name} group={g} root={root} />
+        ))}
       </div>
       {task && <TaskDrawer key={task.id} task={task} close={close} />}
     </section>
@@ -126,7 +114,7 @@ function RetryLine() {
   );
 }
 
-function GroupView({ group: g }: { group: Group }) {
+function GroupView({ group: g, root }: { group: Group; root: { current: Element | null } }) {
   // Done is folded, unless it is what was asked for.
   const foldable = g.name === 'Done' && filter.value !== 'done' && search.value === '';
   const open = !foldable || doneOpen.value;
@@ -147,6 +135,7 @@ function GroupView({ group: g }: { group: Group }) {
       {open && (
         <div role="list">
           <Windowed
+            root={root}
             items={g.tasks}
             keyOf={keyOf}
             estimate={34}

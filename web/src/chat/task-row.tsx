@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { Icon } from '../shared/icons';
+import { useRef, useState } from 'preact/hooks';
+import { Icon, IconButton } from '../shared/icons';
 import { memo } from '../shared/memo';
 import { maxTitle, type Task } from '../shared/tasks';
+import { TitleField } from '../shared/title-field';
 import { dueText, type GroupName } from './grouping';
 import { patch, remove } from './tasks';
 
@@ -44,6 +45,8 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
       />
       {editing ? (
         <TitleField
+          label="Title of the task"
+          max={maxTitle}
           title={task.title}
           onDone={(value) => {
             stop();
@@ -68,17 +71,15 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
           {task.title}
         </button>
       )}
-      <button
-        type="button"
+      <IconButton
+        name="more"
         id={`more-${task.id}`}
         class="quiet more"
         disabled={!saved}
-        aria-label={`Details of ${task.title}`}
+        label={`Details of ${task.title}`}
         title="Details"
         onClick={() => open(task.id)}
-      >
-        <Icon name="more" />
-      </button>
+      />
       {(due || task.priority || tags.length > 0 || task.description) && (
         <span class="task-facts">
           {due && <time dateTime={task.due_at}>{due}</time>}
@@ -103,35 +104,3 @@ export const TaskRow = memo<Props>(({ task, group, open }) => {
     </div>
   );
 });
-
-function TitleField(props: { title: string; onDone: (title: string) => void; onCancel: () => void }) {
-  const field = useRef<HTMLInputElement>(null);
-  const over = useRef(false);
-  useEffect(() => {
-    field.current!.focus();
-    field.current!.select();
-  }, []);
-  const done = () => {
-    if (over.current) return;
-    over.current = true;
-    props.onDone(field.current!.value);
-  };
-  return (
-    <input
-      ref={field}
-      class="inline-field"
-      aria-label="Title of the task"
-      defaultValue={props.title}
-      maxLength={maxTitle}
-      onBlur={done}
-      onKeyDown={(e) => {
-        if (e.key === 'Enter') done();
-        else if (e.key === 'Escape') {
-          e.preventDefault();
-          over.current = true;
-          props.onCancel();
-        }
-      }}
-    />
-  );
-}

@@ -1,10 +1,10 @@
 // The person's tasks as the page shows them: what the server said, with the
 // changes on top that it has not answered yet.
-import { batch, computed, signal } from '@preact/signals';
+import { batch, computed, signal } from '../shared/signal';
 import { Backoff, pause } from '../shared/backoff';
-import { reportLost, reportReached } from '../shared/connection';
+import { follow as followStream } from '../shared/follow';
 import { ApiError, messageOf, NetworkError } from '../shared/http';
-import { readEvents } from '../shared/sse';
+import { seen } from '../shared/position';
 import {
   addTask,
   listTasks,
@@ -43,7 +43,6 @@ export const tasks = computed<ReadonlyMap<string, Task>>(() => {
   return all;
 });
 
-const idle = 45_000;
 let following: AbortController | undefined;
 
 /** Follows the list for as long as the page lives. */
@@ -64,42 +63,28 @@ export function resetTasks(): void {
   followTasks();
 }
 
-async function follow(signal: AbortSignal): Promise<void> {
-  const backoff = new Backoff();
+function follow(signal: AbortSignal): Promise<void> {
   let last = '';
-  while (!signal.aborted) {
-    let wait = 0;
-    try {
-      const res = await watchTasks(last, signal);
-      reportReached('tasks');
-      for await (const events of readEvents(res.body!, idle)) {
-        backoff.reset();
-        batch(() => {
-          for (const event of events) {
-            take(event.event, event.data, signal);
-            if (event.id) last = event.id;
-          }
-        });
-      }
-      wait = backoff.next(); // closed in good order (the server stops, or we fell behind): come back
-      if (wait < 1000) continue; // the first time at once
-    } catch (err) {
-      if (signal.aborted) return;
-      if (err instanceof ApiError && !err.temporary && err.status < 500) {
-        if (last !== '') {
-          last = ''; // it no longer knows what we saw: start from a new list
-          continue;
+  return followStream({
+    who: 'tasks',
+    signal,
+    open: () => watchTasks(last, signal),
+    take: (events) =>
+      batch(() => {
+        for (const event of events) {
+          take(event.event, event.data, signal);
+          if (event.id) seen((last = event.id)); // a position
         }
-        tasksError.value = messageOf(err);
-        tasksState.value = 'failed';
-        return;
+      }),
+    failed: (err) => {
+      if (last !== '') {
+        last = ''; // it no longer knows what we saw: start from a new list
+        return true;
       }
-      wait = backoff.next();
-      if (err instanceof ApiError && err.retryAfter) wait = Math.max(wait, err.retryAfter * 1000);
-    }
-    reportLost('tasks', Date.now() + wait);
-    await pause(wait, signal);
-  }
+      tasksError.value = messageOf(err);
+      tasksState.value = 'failed';
+    },
+  });
 }
 
 function take(event: string, data: string, signal: AbortSignal): void {

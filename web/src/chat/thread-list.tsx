@@ -1,8 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { maxThreadTitle, type Thread } from '../shared/chatkit';
 import { useLasting } from '../shared/hooks';
-import { Icon } from '../shared/icons';
-import { ScrollArea, Windowed } from '../shared/windowed';
+import { Icon, IconButton } from '../shared/icons';
+import { Problem, Skeleton } from '../shared/problem';
+import { TitleField } from '../shared/title-field';
+import { Windowed } from '../shared/windowed';
 import { memo } from '../shared/memo';
 import { arrows } from './keys';
 import { newChat, showPane } from './panes';
@@ -27,35 +29,23 @@ export function ThreadList() {
         </button>
       </header>
       <div class="scroll" ref={root} tabIndex={-1} onKeyDown={arrows}>
-        <ScrollArea root={root}>
-          {skeleton && (
-            <div class="skeleton lines" role="status" aria-label="Loading chats">
-              <i /> <i /> <i /> <i />
-            </div>
-          )}
-          {state === 'failed' && (
-            <div class="problem" role="alert">
-              <span>The chats could not be loaded. {threadsError.value}</span>
-              <button type="button" class="small" onClick={() => void loadThreads()}>
-                Retry
-              </button>
-            </div>
-          )}
-          {state === 'ready' && list.length === 0 && <p class="hint">No chats yet. What you write begins one.</p>}
-          {list.length > 0 && (
-            <div role="list">
-              <Windowed
-                items={list}
-                keyOf={keyOf}
-                estimate={34}
-                from="start"
-                version={open}
-                render={(thread) => <ThreadRow key={thread.id} thread={thread} open={thread.id === open} />}
-              />
-            </div>
-          )}
-          <More root={root} count={list.length} />
-        </ScrollArea>
+        {skeleton && <Skeleton label="Loading chats" />}
+        {state === 'failed' && <Problem retry={() => void loadThreads()}>The chats could not be loaded. {threadsError.value}</Problem>}
+        {state === 'ready' && list.length === 0 && <p class="hint">No chats yet. What you write begins one.</p>}
+        {list.length > 0 && (
+          <div role="list">
+            <Windowed
+              root={root}
+              items={list}
+              keyOf={keyOf}
+              estimate={34}
+              from="start"
+              version={open}
+              render={(thread) => <ThreadRow key={thread.id} thread={thread} open={thread.id === open} />}
+            />
+          </div>
+        )}
+        <More root={root} count={list.length} />
       </div>
       <UserMenu />
     </nav>
@@ -89,6 +79,8 @@ const ThreadRow = memo<{ thread: Thread; open: boolean }>(({ thread, open }) => 
     return (
       <div role="listitem" class="thread" data-open={open}>
         <TitleField
+          label="Title of the chat"
+          max={maxThreadTitle}
           title={thread.title ?? ''}
           onDone={(value) => {
             stop();
@@ -121,41 +113,9 @@ const ThreadRow = memo<{ thread: Thread; open: boolean }>(({ thread, open }) => 
         {title}
       </a>
       <span class="thread-actions">
-        <button type="button" class="quiet" aria-label={`Rename ${title}`} title="Rename (F2)" onClick={() => setEditing(true)}>
-          <Icon name="pencil" size={14} />
-        </button>
-        <button type="button" class="quiet" aria-label={`Delete ${title}`} title="Delete" onClick={() => remove(thread)}>
-          <Icon name="trash" size={14} />
-        </button>
+        <IconButton name="pencil" size={14} label={`Rename ${title}`} title="Rename (F2)" onClick={() => setEditing(true)} />
+        <IconButton name="trash" size={14} label={`Delete ${title}`} title="Delete" onClick={() => remove(thread)} />
       </span>
     </div>
   );
 });
-
-function TitleField(props: { title: string; onDone: (title: string) => void; onCancel: () => void }) {
-  const field = useRef<HTMLInputElement>(null);
-  const over = useRef(false);
-  useEffect(() => field.current!.select(), []);
-  const done = () => {
-    if (over.current) return;
-    over.current = true;
-    props.onDone(field.current!.value);
-  };
-  return (
-    <input
-      ref={field}
-      class="inline-field"
-      aria-label="Title of the chat"
-      defaultValue={props.title}
-      maxLength={maxThreadTitle}
-      onBlur={done}
-      onKeyDown={(e) => {
-        if (e.key === 'Enter') done();
-        else if (e.key === 'Escape') {
-          over.current = true;
-          props.onCancel();
-        }
-      }}
-    />
-  );
-}

@@ -4,9 +4,11 @@ import type { Item } from '../shared/chatkit';
 import { useLasting, useSecondsUntil } from '../shared/hooks';
 import { Icon } from '../shared/icons';
 import { Markdown } from '../shared/markdown-view';
-import { ScrollArea, Windowed } from '../shared/windowed';
-import type { Conversation, Outgoing } from './conversation';
+import { Problem as Failure } from '../shared/problem';
+import { Windowed } from '../shared/windowed';
+import type { Conversation, Outgoing, Problem } from './conversation';
 import { Message } from './message';
+import { cutOff } from './reduce';
 import { go } from './router';
 import { useStick } from './stick';
 
@@ -14,7 +16,9 @@ const keyOf = (item: Item) => item.id;
 
 export function Transcript({ chat }: { chat: Conversation }) {
   const { root, inner, atEnd, toEnd } = useStick(chat);
-  const items = chat.items.value;
+  const problem = problemOf(chat);
+  // What the last item says of the answer stands below it, with what can be done.
+  const items = problem && cutOff(chat.items.value.at(-1)) ? chat.items.value.slice(0, -1) : chat.items.value;
   const state = chat.state.value;
   const outgoing = chat.outgoing.value;
   const feedback = chat.feedback.value;
@@ -35,30 +39,29 @@ export function Transcript({ chat }: { chat: Conversation }) {
     <div class="transcript">
       <div class="scroll" ref={root} tabIndex={0} role="region" aria-label="Messages">
         <div class="column" ref={inner} data-streaming={chat.streaming.value}>
-          <ScrollArea root={root}>
-            <Older chat={chat} root={root} />
-            {skeleton && <Skeleton />}
-            {state === 'failed' && <LoadFailed chat={chat} />}
-            {state === 'missing' && <Missing />}
-            {empty && <Starters chat={chat} />}
-            <Windowed
-              items={items}
-              keyOf={keyOf}
-              estimate={90}
-              from="end"
-              version={version}
-              render={(item) => <Message key={item.id} item={item} live={item === live} rated={feedback.get(item.id)} rate={stableRate} />}
-            />
-            {outgoing && <OutgoingView chat={chat} outgoing={outgoing} />}
-            <Waiting chat={chat} />
-            {chat.notices.value.map((notice, i) => (
-              <div key={i} class="notice" data-level={notice.level}>
-                {notice.title && <strong>{notice.title}</strong>}
-                <Markdown text={notice.message} />
-              </div>
-            ))}
-            <ProblemView chat={chat} />
-          </ScrollArea>
+          <Older chat={chat} root={root} />
+          {skeleton && <Skeleton />}
+          {state === 'failed' && <Failure retry={() => void chat.load()}>The messages could not be loaded. {chat.loadError.value}</Failure>}
+          {state === 'missing' && <Missing />}
+          {empty && <Starters chat={chat} />}
+          <Windowed
+            root={root}
+            items={items}
+            keyOf={keyOf}
+            estimate={90}
+            from="end"
+            version={version}
+            render={(item) => <Message key={item.id} item={item} live={item === live} rated={feedback.get(item.id)} rate={stableRate} />}
+          />
+          {outgoing && <OutgoingView chat={chat} outgoing={outgoing} />}
+          <Waiting chat={chat} />
+          {chat.notices.value.map((notice, i) => (
+            <div key={i} class="notice" data-level={notice.level}>
+              {notice.title && <strong>{notice.title}</strong>}
+              <Markdown text={notice.message} />
+            </div>
+          ))}
+          {problem && <ProblemView chat={chat} problem={problem} />}
         </div>
       </div>
       {!atEnd && (
@@ -99,18 +102,6 @@ function Skeleton() {
       <i data-kind="short" />
       <i data-kind="mine" />
       <i />
-    </div>
-  );
-}
-
-function LoadFailed({ chat }: { chat: Conversation }) {
-  return (
-    <div class="problem" role="alert">
-      <Icon name="warn" />
-      <span>The messages could not be loaded. {chat.loadError.value}</span>
-      <button type="button" class="small" onClick={() => void chat.load()}>
-        Retry
-      </button>
     </div>
   );
 }
@@ -201,9 +192,11 @@ function Waiting({ chat }: { chat: Conversation }) {
   );
 }
 
-function ProblemView({ chat }: { chat: Conversation }) {
-  const problem = chat.problem.value;
-  if (!problem || chat.streaming.value || chat.outgoing.value) return null;
+function problemOf(chat: Conversation): Problem | undefined {
+  return chat.streaming.value || chat.outgoing.value ? undefined : chat.problem.value;
+}
+
+function ProblemView({ chat, problem }: { chat: Conversation; problem: Problem }) {
   return (
     <div class="problem" role="alert" data-tone={problem.kind === 'failed' ? 'danger' : 'plain'}>
       <Icon name={problem.kind === 'stopped' ? 'stop' : 'warn'} />

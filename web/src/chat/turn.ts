@@ -2,11 +2,9 @@
 import { Backoff, pause } from '../shared/backoff';
 import { resumeTurn, type StreamEvent } from '../shared/chatkit';
 import { reportLost, reportReached } from '../shared/connection';
+import { idle } from '../shared/follow';
 import { ApiError } from '../shared/http';
 import { isAbort, readEvents } from '../shared/sse';
-
-/** Silence after which a stream is taken for dead, in ms; the server sends a comment every 15 s. */
-const idle = 45_000;
 
 /**
  * Yields the events of a turn as they come, in the pieces they come in. When

@@ -1,24 +1,14 @@
 import { useRef } from 'preact/hooks';
 import { Icon } from '../shared/icons';
 import { development, switchUser, user } from '../shared/session';
-import { nextTheme, theme } from '../shared/theme';
+import { Tools } from '../shared/tools';
 import { helpOpen } from './panes';
-
-const themeIcon = { system: 'system', light: 'sun', dark: 'moon' } as const;
-const themeText = { system: 'Colours as the system has them', light: 'Light colours', dark: 'Dark colours' };
 
 export function UserMenu() {
   return (
     <footer class="who">
       {development.value ? <NameBox /> : <span class="who-name">{user.value}</span>}
-      <span class="who-tools">
-        <button type="button" class="quiet" aria-label="Keys" title="Keys (?)" onClick={() => (helpOpen.value = true)}>
-          <Icon name="keyboard" />
-        </button>
-        <button type="button" class="quiet" aria-label={themeText[theme.value]} title={themeText[theme.value]} onClick={nextTheme}>
-          <Icon name={themeIcon[theme.value]} />
-        </button>
-      </span>
+      <Tools help={helpOpen} />
     </footer>
   );
 }

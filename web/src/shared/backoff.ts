@@ -1,6 +1,6 @@
 /** Waits longer and longer, with jitter so that clients do not return in step. */
 export class Backoff {
-  private tries = 0;
+  #tries = 0;
 
   constructor(
     private readonly first = 500,
@@ -9,12 +9,12 @@ export class Backoff {
 
   /** The next delay in milliseconds. */
   next(): number {
-    const full = Math.min(this.most, this.first * 2 ** this.tries++);
+    const full = Math.min(this.most, this.first * 2 ** this.#tries++);
     return full * (0.5 + Math.random() / 2);
   }
 
   reset(): void {
-    this.tries = 0;
+    this.#tries = 0;
   }
 }
 

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { Icon } from './icons';
+import { IconButton } from './icons';
 import { toast } from './toast';
 
 export function CopyButton({ text, label }: { text: () => string; label: string }) {
@@ -13,11 +13,7 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
     if (await toClipboard(text())) setDone(true);
     else toast('The browser does not allow copying here.', { tone: 'danger' });
   };
-  return (
-    <button type="button" class="quiet" aria-label={done ? 'Copied' : label} title={done ? 'Copied' : label} onClick={copy}>
-      <Icon name={done ? 'check' : 'copy'} />
-    </button>
-  );
+  return <IconButton name={done ? 'check' : 'copy'} label={done ? 'Copied' : label} onClick={copy} />;
 }
 
 async function toClipboard(text: string): Promise<boolean> {

@@ -1,5 +1,6 @@
-// Requests to our own server: a bearer token, one kind of error, and a 401 that
-// waits for a new token instead of failing.
+// Requests to our own server: a bearer token, how far the log was seen, one kind
+// of error, and a 401 that waits for a new token instead of failing.
+import { forgetPosition, position, seen } from './position';
 import { renew, token } from './session';
 
 /** The server refused. */
@@ -31,18 +32,28 @@ export class NetworkError extends Error {
 /** Sends a request and returns its answer if it is a 2xx; throws ApiError or NetworkError otherwise. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let used = await token();
-  let res = await send(path, init, used);
+  const at = position();
+  let res = await send(path, init, used, at);
   if (res.status === 401) {
     used = await renew(used);
-    res = await send(path, init, used);
+    res = await send(path, init, used, at);
   }
-  if (!res.ok) throw await refusal(res);
+  if (!res.ok) {
+    const err = await refusal(res);
+    if (err.code !== 'unknown_position' || at === '') throw err;
+    if (position() === at) forgetPosition();
+    return request(path, init);
+  }
+  seen(res.headers.get(header));
   return res;
 }
 
-async function send(path: string, init: RequestInit, bearer: string): Promise<Response> {
+const header = 'X-ChatKitd-Position';
+
+async function send(path: string, init: RequestInit, bearer: string, at: string): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set('Authorization', `Bearer ${bearer}`);
+  if (at !== '') headers.set(header, at);
   try {
     return await fetch(path, { ...init, headers, cache: 'no-store', credentials: 'omit' });
   } catch (err) {

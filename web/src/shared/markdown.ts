@@ -161,195 +161,183 @@ function table(lines: string[], at: number, out: Block[]): number {
   return at;
 }
 
-/** Parses a line or a paragraph; a line break in it is kept. */
-export function inline(text: string, open = false): Inline[] {
-  return new InlineParser(text, open).run(0, text.length, 0);
-}
-
 const punctuation = /[!-/:-@[-`{-~]/;
 const wordChar = /[\p{L}\p{N}]/u;
+const space = /\s/;
 const angleLink = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
 const bareLink = /https?:\/\/[^\s<>"'`\\^{}|]+/y;
+const target = /\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
 
+/** What stands at a place, and where it ends. */
 interface Found {
   nodes: Inline[];
   end: number;
 }
 
-class InlineParser {
+/** Parses a line or a paragraph; a line break in it is kept. */
+export function inline(text: string, open = false): Inline[] {
   // Marks that have no partner behind a place have none behind a later one
   // either; to remember that keeps the work linear.
-  private lonely = new Map<string, number>();
+  const lonely = new Map<string, number>();
+  return run(0, text.length, 0);
 
-  constructor(
-    private readonly text: string,
-    private readonly open: boolean,
-  ) {}
-
-  run(from: number, to: number, depth: number): Inline[] {
+  function run(from: number, to: number, depth: number): Inline[] {
     const out: Inline[] = [];
     let plain = '';
     const flush = () => {
       if (plain !== '') out.push({ kind: 'text', text: plain });
       plain = '';
     };
-    let at = from;
-    while (at < to) {
-      const char = this.text[at]!;
+    for (let at = from; at < to; ) {
+      const char = text[at]!;
+      const next = text[at + 1];
+      const mark = '`*_~'.includes(char);
       let found: Found | undefined;
-      if (char === '\\' && at + 1 < to && punctuation.test(this.text[at + 1]!)) {
-        plain += this.text[at + 1];
+      if (char === '\\' && at + 1 < to && punctuation.test(next!)) {
+        plain += next;
         at += 2;
         continue;
       }
       if (char === '\n') found = { nodes: [{ kind: 'break' }], end: at + 1 };
-      else if (char === '`') found = this.code(at, to);
-      else if (char === '*' || char === '_' || char === '~') found = depth < maxDepth ? this.emphasis(at, from, to, depth) : undefined;
-      else if (char === '[') found = depth < maxDepth ? this.link(at, to, depth) : undefined;
-      else if (char === '!' && this.text[at + 1] === '[') found = depth < maxDepth ? this.link(at + 1, to, depth) : undefined;
-      else if (char === 'h' && !wordChar.test(this.text[at - 1] ?? ' ')) found = this.bare(at, to);
-      else if (char === '<') found = this.angle(at, to);
+      else if (char === '`') found = code(at, to);
+      else if (char === 'h' && !wordChar.test(text[at - 1] ?? ' ')) found = bare(at, to);
+      else if (char === '<') found = angle(at, to);
+      else if (depth < maxDepth) {
+        if (mark) found = emphasis(at, from, to, depth);
+        else if (char === '[') found = link(at, to, depth);
+        else if (char === '!' && next === '[') found = link(at + 1, to, depth);
+      }
+      // A whole run of marks is text, lest its second half be taken for one.
+      const end = found ? found.end : mark ? Math.min(runEnd(at), to) : at + 1;
       if (found) {
         flush();
         out.push(...found.nodes);
-        at = found.end;
-      } else if (char === '`' || char === '*' || char === '_' || char === '~') {
-        // The whole run is text, lest its second half be taken for a mark.
-        const end = Math.min(this.runEnd(at), to);
-        plain += this.text.slice(at, end);
-        at = end;
-      } else {
-        plain += char;
-        at++;
-      }
+      } else plain += text.slice(at, end);
+      at = end;
     }
     flush();
     return out;
   }
 
-  private runEnd(at: number): number {
+  function runEnd(at: number): number {
     let end = at;
-    while (this.text[end] === this.text[at]) end++;
+    while (text[end] === text[at]) end++;
     return end;
   }
 
   // find returns where a mark next stands, or -1.
-  private find(mark: string, from: number, to: number): number {
-    if (from >= (this.lonely.get(`${mark}${to}`) ?? Infinity)) return -1;
-    const at = this.text.indexOf(mark, from);
+  function find(mark: string, from: number, to: number): number {
+    if (from >= (lonely.get(mark + to) ?? Infinity)) return -1;
+    const at = text.indexOf(mark, from);
     if (at >= 0 && at + mark.length <= to) return at;
-    this.forget(mark, from, to);
+    forget(mark, from, to);
     return -1;
   }
 
   // forget notes that mark has no partner between from and to.
-  private forget(mark: string, from: number, to: number): void {
-    const key = `${mark}${to}`;
-    this.lonely.set(key, Math.min(this.lonely.get(key) ?? Infinity, from));
-  }
-
-  private code(at: number, to: number): Found | undefined {
-    const open = this.runEnd(at);
-    const mark = this.text.slice(at, open);
-    let close = this.find(mark, open, to);
-    while (close >= 0 && this.runEnd(close) !== close + mark.length) close = this.find(mark, this.runEnd(close), to);
-    if (close < 0) {
-      this.forget(mark, open, to);
-      return this.unfinished(to) ? { nodes: open < to ? [{ kind: 'code', text: this.text.slice(open, to) }] : [], end: to } : undefined;
-    }
-    let text = this.text.slice(open, close).replaceAll('\n', ' ');
-    if (/^ .*[^ ].* $/.test(text)) text = text.slice(1, -1);
-    return { nodes: [{ kind: 'code', text }], end: close + mark.length };
-  }
-
-  private emphasis(at: number, from: number, to: number, depth: number): Found | undefined {
-    const char = this.text[at]!;
-    const run = Math.min(this.runEnd(at), to) - at;
-    if (char === '~' && run !== 2) return undefined;
-    const size = run >= 2 ? 2 : 1;
-    const before = at > from ? this.text[at - 1]! : ' ';
-    const after = this.text[at + run] ?? ' ';
-    if (at + run === to && this.unfinished(to)) return { nodes: [], end: to }; // what it marks is still to come
-    if (/\s/.test(after) || (char === '_' && wordChar.test(before))) return undefined;
-    // Three marks are strong around emphasis: the outer pair is the strong one.
-    const mark = char.repeat(size);
-    for (let close = this.find(mark, at + run, to); close >= 0; close = this.find(mark, this.runEnd(close), to)) {
-      const end = Math.min(this.runEnd(close), to);
-      const length = end - close;
-      const next = this.text[end] ?? ' ';
-      if (/\s/.test(this.text[close - 1]!) || (char === '_' && wordChar.test(next))) continue;
-      if (size === 1 && length === 2) continue; // belongs to strong inside
-      if (size === 2 && length < 2) continue;
-      const inner = Math.max(at + size, end - size);
-      return {
-        nodes: [{ kind: char === '~' ? 'del' : size === 2 ? 'strong' : 'em', children: this.run(at + size, inner, depth + 1) }],
-        end,
-      };
-    }
-    this.forget(mark, at + run, to);
-    if (!this.unfinished(to)) return undefined;
-    // The first half of its partner may be there already.
-    const inner = to - (this.text[to - 1] === char && this.text[to - 2] !== char ? 1 : 0);
-    return {
-      nodes: [{ kind: char === '~' ? 'del' : size === 2 ? 'strong' : 'em', children: this.run(at + size, inner, depth + 1) }],
-      end: to,
-    };
+  function forget(mark: string, from: number, to: number): void {
+    lonely.set(mark + to, Math.min(lonely.get(mark + to) ?? Infinity, from));
   }
 
   // unfinished says whether a mark that ends nowhere before `to` may yet end behind it.
-  private unfinished(to: number): boolean {
-    return this.open && to === this.text.length;
+  function unfinished(to: number): boolean {
+    return open && to === text.length;
   }
 
-  private link(at: number, to: number, depth: number): Found | undefined {
+  function code(at: number, to: number): Found | undefined {
+    const begin = runEnd(at);
+    const mark = text.slice(at, begin);
+    let close = find(mark, begin, to);
+    while (close >= 0 && runEnd(close) !== close + mark.length) close = find(mark, runEnd(close), to);
+    if (close < 0) {
+      forget(mark, begin, to);
+      return unfinished(to) ? { nodes: begin < to ? [{ kind: 'code', text: text.slice(begin, to) }] : [], end: to } : undefined;
+    }
+    let inner = text.slice(begin, close).replaceAll('\n', ' ');
+    if (/^ .*[^ ].* $/.test(inner)) inner = inner.slice(1, -1);
+    return { nodes: [{ kind: 'code', text: inner }], end: close + mark.length };
+  }
+
+  function emphasis(at: number, from: number, to: number, depth: number): Found | undefined {
+    const char = text[at]!;
+    const length = Math.min(runEnd(at), to) - at;
+    if (char === '~' && length !== 2) return undefined;
+    const size = length >= 2 ? 2 : 1;
+    const before = at > from ? text[at - 1]! : ' ';
+    const after = text[at + length] ?? ' ';
+    if (at + length === to && unfinished(to)) return { nodes: [], end: to }; // what it marks is still to come
+    if (space.test(after) || (char === '_' && wordChar.test(before))) return undefined;
+    const marked = (inner: number, end: number): Found => ({
+      nodes: [{ kind: char === '~' ? 'del' : size === 2 ? 'strong' : 'em', children: run(at + size, inner, depth + 1) }],
+      end,
+    });
+    // Three marks are strong around emphasis: the outer pair is the strong one.
+    const mark = char.repeat(size);
+    for (let close = find(mark, at + length, to); close >= 0; close = find(mark, runEnd(close), to)) {
+      const end = Math.min(runEnd(close), to);
+      if (space.test(text[close - 1]!) || (char === '_' && wordChar.test(text[end] ?? ' '))) continue;
+      if (size === 1 ? end - close === 2 : end - close < 2) continue; // belongs to what is inside, or is too short
+      return marked(Math.max(at + size, end - size), end);
+    }
+    forget(mark, at + length, to);
+    // The first half of its partner may be there already.
+    return unfinished(to) ? marked(to - (text[to - 1] === char && text[to - 2] !== char ? 1 : 0), to) : undefined;
+  }
+
+  function link(at: number, to: number, depth: number): Found | undefined {
     let level = 0;
     let close = at;
     const limit = Math.min(to, at + 1000); // a longer label is no label
     for (; close < limit; close++) {
-      const char = this.text[close];
+      const char = text[close];
       if (char === '\\') close++;
       else if (char === '[') level++;
       else if (char === ']' && --level === 0) break;
     }
-    if (close >= limit || this.text[close + 1] !== '(') return undefined;
-    const match = /\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
-    match.lastIndex = close + 1;
-    const target = match.exec(this.text.slice(0, Math.min(to, close + 4000)));
-    if (!target) return undefined;
-    const safe = safeUrl(target[1]!);
-    const children = plainOf(this.run(at + 1, close, depth + 1));
-    // A link that leads nowhere safe is its text.
-    return { nodes: safe ? [{ kind: 'link', ...safe, children }] : children, end: close + 1 + target[0].length };
-  }
-
-  private bare(at: number, to: number): Found | undefined {
-    bareLink.lastIndex = at;
-    const match = bareLink.exec(this.text);
+    if (close >= limit || text[close + 1] !== '(') return undefined;
+    const match = matchAt(target, text.slice(0, Math.min(to, close + 4000)), close + 1);
     if (!match) return undefined;
-    let url = match[0].slice(0, to - at).replace(/[.,;:!?*_~]+$/, '');
-    while (url.endsWith(')') && count(url, ')') > count(url, '(')) url = url.slice(0, -1);
-    url = url.replace(/[.,;:!?\]]+$/, '');
-    const safe = safeUrl(url);
-    return safe && { nodes: [{ kind: 'link', ...safe, children: [{ kind: 'text', text: url }] }], end: at + url.length };
+    const children = run(at + 1, close, depth + 1).flatMap((c) => (c.kind === 'link' ? c.children : [c])); // no link in a link
+    const end = close + 1 + match[0].length;
+    return linked(match[1]!, children, end) ?? { nodes: children, end }; // one that leads nowhere safe is its text
   }
 
-  private angle(at: number, to: number): Found | undefined {
-    angleLink.lastIndex = at;
-    const match = angleLink.exec(this.text);
-    if (!match || at + match[0].length > to) return undefined;
-    const url = match[1]!;
-    const safe = safeUrl(url);
-    return safe && { nodes: [{ kind: 'link', ...safe, children: [{ kind: 'text', text: url }] }], end: at + match[0].length };
+  function bare(at: number, to: number): Found | undefined {
+    const match = matchAt(bareLink, text, at);
+    if (!match) return undefined;
+    let url = withoutEnd(match[0].slice(0, to - at), '.,;:!?*_~');
+    while (url.endsWith(')') && count(url, ')') > count(url, '(')) url = url.slice(0, -1);
+    url = withoutEnd(url, '.,;:!?]');
+    return linked(url, [{ kind: 'text', text: url }], at + url.length);
   }
+
+  function angle(at: number, to: number): Found | undefined {
+    const match = matchAt(angleLink, text, at);
+    if (!match || at + match[0].length > to) return undefined;
+    return linked(match[1]!, [{ kind: 'text', text: match[1]! }], at + match[0].length);
+  }
+}
+
+function linked(url: string, children: Inline[], end: number): Found | undefined {
+  const safe = safeUrl(url);
+  return safe && { nodes: [{ kind: 'link', ...safe, children }], end };
+}
+
+// matchAt matches a sticky expression.
+function matchAt(exp: RegExp, text: string, at: number): RegExpExecArray | null {
+  exp.lastIndex = at;
+  return exp.exec(text);
+}
+
+// withoutEnd takes marks off the end; an expression would try each of them anew.
+function withoutEnd(text: string, marks: string): string {
+  let end = text.length;
+  while (end > 0 && marks.includes(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 function count(text: string, char: string): number {
   return text.split(char).length - 1;
-}
-
-// plainOf takes links out of a link's label.
-function plainOf(children: Inline[]): Inline[] {
-  return children.flatMap((c) => (c.kind === 'link' ? c.children : [c]));
 }
 
 /** Only these lead anywhere: no script, no file, nothing relative to us. */

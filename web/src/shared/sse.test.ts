@@ -26,6 +26,12 @@ describe('SseParser', () => {
     expect(new SseParser().push('\uFEFFevent: x\n\ndata: 1\n\n')).toEqual([{ id: '', event: 'message', data: '1' }]);
   });
 
+  test('hands out comments', () => {
+    const comments: string[] = [];
+    new SseParser((text) => comments.push(text)).push(': ping\n\ndata: 1\n: position 7/6\n\n:\n');
+    expect(comments).toEqual(['ping', 'position 7/6', '']);
+  });
+
   test('keeps what is not complete', () => {
     const parser = new SseParser();
     expect(parser.push('data: half')).toEqual([]);

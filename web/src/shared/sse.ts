@@ -1,5 +1,6 @@
 // Server-sent events from a fetch response. EventSource can neither POST nor
 // send an Authorization header, so the few rules of the format are here.
+import { seen } from './position';
 
 export interface ServerEvent {
   /** The last id seen, also when it came with an earlier event. */
@@ -11,16 +12,18 @@ export interface ServerEvent {
 
 /** Turns text, cut anywhere, into events. */
 export class SseParser {
-  private rest = '';
-  private started = false;
-  private id = '';
-  private event = '';
-  private data: string[] = [];
+  #rest = '';
+  #started = false;
+  #id = '';
+  #event = '';
+  #data: string[] = [];
+
+  constructor(private readonly comment: (text: string) => void = () => undefined) {}
 
   push(chunk: string): ServerEvent[] {
-    let text = this.rest + chunk;
-    if (!this.started && text !== '') {
-      this.started = true;
+    let text = this.#rest + chunk;
+    if (!this.#started && text !== '') {
+      this.#started = true;
       if (text.startsWith('\uFEFF')) text = text.slice(1);
     }
     const events: ServerEvent[] = [];
@@ -28,30 +31,30 @@ export class SseParser {
     for (;;) {
       const end = lineEnd(text, at);
       if (end < 0) break;
-      const event = this.line(text.slice(at, end));
+      const event = this.#line(text.slice(at, end));
       if (event) events.push(event);
       at = end + (text[end] === '\r' && text[end + 1] === '\n' ? 2 : 1);
     }
-    this.rest = text.slice(at);
+    this.#rest = text.slice(at);
     return events;
   }
 
-  private line(line: string): ServerEvent | undefined {
+  #line(line: string): ServerEvent | undefined {
     if (line === '') {
-      const event = { id: this.id, event: this.event || 'message', data: this.data.join('\n') };
-      const empty = this.data.length === 0;
-      this.event = '';
-      this.data = [];
+      const event = { id: this.#id, event: this.#event || 'message', data: this.#data.join('\n') };
+      const empty = this.#data.length === 0;
+      this.#event = '';
+      this.#data = [];
       return empty ? undefined : event;
     }
     const colon = line.indexOf(':');
-    if (colon === 0) return undefined; // a comment, such as a heartbeat
+    if (colon === 0) return void this.comment(line.slice(1).trim()); // such as a heartbeat
     const field = colon < 0 ? line : line.slice(0, colon);
     let value = colon < 0 ? '' : line.slice(colon + 1);
     if (value.startsWith(' ')) value = value.slice(1);
-    if (field === 'data') this.data.push(value);
-    else if (field === 'event') this.event = value;
-    else if (field === 'id' && !value.includes('\0')) this.id = value;
+    if (field === 'data') this.#data.push(value);
+    else if (field === 'event') this.#event = value;
+    else if (field === 'id' && !value.includes('\0')) this.#id = value;
     return undefined;
   }
 }
@@ -78,7 +81,7 @@ export class StreamLost extends Error {
 export async function* readEvents(body: ReadableStream<Uint8Array>, idle: number): AsyncGenerator<ServerEvent[]> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  const parser = new SseParser();
+  const parser = new SseParser((text) => text.startsWith('position ') && seen(text.slice(9)));
   try {
     for (;;) {
       let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,6 +1,6 @@
 // Short messages at the lower edge, and the five seconds in which something can
 // be undone.
-import { signal } from '@preact/signals';
+import { signal } from './signal';
 
 export interface Toast {
   id: number;

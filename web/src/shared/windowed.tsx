@@ -1,42 +1,39 @@
 // A long list of which only what is near the viewport is in the document. The
 // list is cut into chunks; a chunk out of sight is one empty box of the height
 // that it had, or is estimated to have.
-import { createContext, type ComponentChildren } from 'preact';
-import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { memo } from './memo';
 
-interface Watcher {
-  watch(el: Element, seen: (near: boolean, height: number) => void): () => void;
-}
+type Seen = (near: boolean, height: number) => void;
 
-const WatcherContext = createContext<Watcher | undefined>(undefined);
+// One observer for each element that scrolls, which goes with it.
+const watchers = new WeakMap<Element, { observer: IntersectionObserver; callbacks: Map<Element, Seen> }>();
 
-/** The scrolling element whose Windowed lists are drawn as far as they are near. */
-export function ScrollArea(props: { children: ComponentChildren; root: { current: Element | null } }) {
-  const watcher = useMemo(() => {
-    const callbacks = new Map<Element, (near: boolean, height: number) => void>();
-    let observer: IntersectionObserver | undefined;
-    return {
-      watch(el: Element, seen: (near: boolean, height: number) => void) {
-        observer ??= new IntersectionObserver(
-          (entries) => {
-            for (const e of entries) callbacks.get(e.target)?.(e.isIntersecting, e.boundingClientRect.height);
-          },
-          { root: props.root.current, rootMargin: '1200px 0px' },
-        );
-        callbacks.set(el, seen);
-        observer.observe(el);
-        return () => {
-          callbacks.delete(el);
-          observer?.unobserve(el);
-        };
+function watch(root: Element, el: Element, seen: Seen): () => void {
+  let watcher = watchers.get(root);
+  if (!watcher) {
+    const callbacks = new Map<Element, Seen>();
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const e of entries) callbacks.get(e.target)?.(e.isIntersecting, e.boundingClientRect.height);
       },
-    };
-  }, [props.root]);
-  return <WatcherContext.Provider value={watcher}>{props.children}</WatcherContext.Provider>;
+      { root, rootMargin: '1200px 0px' },
+    );
+    watchers.set(root, (watcher = { observer, callbacks }));
+  }
+  const { observer, callbacks } = watcher;
+  callbacks.set(el, seen);
+  observer.observe(el);
+  return () => {
+    callbacks.delete(el);
+    observer.unobserve(el);
+  };
 }
 
 interface Props<T> {
+  /** The element that scrolls. */
+  root: { current: Element | null };
   items: readonly T[];
   keyOf: (item: T) => string;
   render: (item: T) => ComponentChildren;
@@ -50,7 +47,7 @@ interface Props<T> {
 
 const chunkSize = 24;
 
-export function Windowed<T>({ items, keyOf, render, estimate, from, version }: Props<T>) {
+export function Windowed<T>({ root, items, keyOf, render, estimate, from, version }: Props<T>) {
   const starts = useRef(new Set<string>());
   const chunks = partition(items, keyOf, starts.current);
   starts.current = new Set(chunks.map((chunk) => keyOf(chunk[0]!)));
@@ -60,6 +57,7 @@ export function Windowed<T>({ items, keyOf, render, estimate, from, version }: P
       {chunks.map((chunk, i) => (
         <Chunk
           key={keyOf(chunk[0]!)}
+          root={root}
           items={chunk as readonly unknown[]}
           render={render as (item: unknown) => ComponentChildren}
           estimate={estimate}
@@ -87,6 +85,7 @@ export function partition<T>(items: readonly T[], keyOf: (item: T) => string, st
 }
 
 interface ChunkProps {
+  root: { current: Element | null };
   items: readonly unknown[];
   render: (item: unknown) => ComponentChildren;
   estimate: number;
@@ -95,20 +94,19 @@ interface ChunkProps {
 }
 
 const Chunk = memo<ChunkProps>(
-  ({ items, render, estimate, near: nearAtFirst }) => {
+  ({ root, items, render, estimate, near: nearAtFirst }) => {
     const box = useRef<HTMLDivElement>(null);
-    const watcher = useContext(WatcherContext);
     const [near, setNear] = useState(nearAtFirst);
     const height = useRef(0);
     useEffect(
       () =>
-        watcher?.watch(box.current!, (isNear, was) => {
+        watch(root.current!, box.current!, (isNear, was) => {
           // What holds the focus stays, wherever it is scrolled to.
           if (!isNear && box.current?.contains(document.activeElement)) return;
           if (!isNear && was > 0) height.current = was;
           setNear(isNear);
         }),
-      [watcher],
+      [],
     );
     useLayoutEffect(() => {
       box.current!.style.height = near ? '' : `${height.current || estimate * items.length}px`;
