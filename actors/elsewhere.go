@@ -38,7 +38,9 @@ func (t *thread) runs() runs {
 	if here := t.sys.running(open.id); here != nil || t.sys.node == nil || open.instance == t.sys.opts.Instance {
 		return runs{here: here}
 	}
-	return runs{elsewhere: &distant{turn: open.id, thread: open.thread, started: open.revision}}
+	thread := t.state.thread()
+	thread.Title, thread.Status = open.title, open.status
+	return runs{elsewhere: &distant{turn: open.id, thread: thread, started: open.revision}}
 }
 
 // runsElsewhere reports whether the open turn, which does not run here, is to be

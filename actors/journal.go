@@ -50,6 +50,9 @@ func (j *journal[E]) expected() events.Revision {
 	return events.NoStream
 }
 
+// current reports whether there is nothing to load.
+func (j *journal[E]) current() bool { return j.loaded && !j.behind }
+
 // load folds the stream from its beginning, or what is new in it when another
 // process was faster, unless that is done.
 func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E])) error {

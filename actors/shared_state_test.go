@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -128,13 +127,12 @@ func TestOpenTurn(t *testing.T) {
 		ids = append(ids, uuid.New())
 		s.fold(fact[events.Thread]{Event: ev, ID: ids[i], Revision: uint64(i), Meta: events.Metadata{RecordedAt: noon}})
 	}
-	want := chatkit.Thread{ID: "thr_1", Title: "before", CreatedAt: noon, Status: chatkit.Status{Type: chatkit.StatusActive}}
-	if open := s.turn; open.instance != "b" || open.revision != 1 || !cmp.Equal(open.thread, want) {
+	if open := s.turn; open.instance != "b" || open.revision != 1 || open.title != "before" || open.status.Type != chatkit.StatusActive {
 		t.Errorf("the open turn is %+v", *open)
 	}
 	end := uuid.New()
 	s.fold(fact[events.Thread]{Event: events.TurnInterrupted{TurnID: "trn_1"}, ID: end, Revision: 3})
-	if s.turn != nil || s.ended != "trn_1" || !slices.Equal(s.seen, []uuid.UUID{ids[1], ids[2], end}) {
+	if s.turn != nil || s.ended != "trn_1" || s.wasOf(ids[0]) || !s.wasOf(ids[1]) || !s.wasOf(ids[2]) || !s.wasOf(end) {
 		t.Errorf("after the end: %v, %s, %v", s.turn, s.ended, s.seen)
 	}
 	data, err := s.snapshot()
@@ -142,7 +140,7 @@ func TestOpenTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back threadState
-	if err := back.restore(data); err != nil || !slices.Equal(back.seen, s.seen) {
+	if err := back.restore(data); err != nil || !back.wasOf(ids[1]) || !back.wasOf(end) {
 		t.Errorf("restored: %v, %v", back.seen, err)
 	}
 }

@@ -138,7 +138,8 @@ type threadSnapshot struct {
 	Reason    string            `json:"reason"`
 	Deleted   bool              `json:"deleted"`
 	Ended     chatkitd.TurnID   `json:"ended"`
-	Seen      []uuid.UUID       `json:"seen,omitempty"` // the events of the ended turn
+	Seen      []uuid.UUID       `json:"seen,omitempty"` // the events of the ended turn,
+	End       uuid.UUID         `json:"end,omitzero"`   // but for its last one
 	Kinds     []string          `json:"kinds"`
 	// Refs is every item, oldest first: a letter for its kind ("a" is the first of
 	// Kinds) and its id, joined by "|". One string is read much faster than as

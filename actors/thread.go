@@ -130,6 +130,9 @@ func (t *thread) handle(ctx context.Context, msg any) (any, error) {
 }
 
 func (t *thread) load(ctx context.Context) error {
+	if t.journal.current() {
+		return nil
+	}
 	return t.journal.load(ctx, func() { t.state = threadState{window: t.sys.opts.HistoryItems} }, t.fold)
 }
 
@@ -263,7 +266,7 @@ var errTurnOver = errors.New("actors: the turn is over")
 func (t *thread) record(ctx context.Context, r record) (recorded, error) {
 	key := string(r.turn) + ":" + strconv.Itoa(r.seq)
 	if t.state.turn == nil || t.state.turn.id != r.turn {
-		if r.last && t.state.ended == r.turn && slices.Contains(t.state.seen, events.ID(t.journal.stream, key, 0)) {
+		if r.last && t.state.ended == r.turn && t.state.wasOf(events.ID(t.journal.stream, key, 0)) {
 			return recorded{position: t.journal.position}, nil // an append whose answer was lost
 		}
 		return recorded{}, errTurnOver

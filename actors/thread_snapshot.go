@@ -17,7 +17,7 @@ func (s *threadState) snapshot() ([]byte, error) {
 	}
 	snap := threadSnapshot{
 		ID: s.id, Owner: s.owner, Title: s.title, CreatedAt: s.createdAt.UnixNano(),
-		Status: s.status.Type, Reason: s.status.Reason, Deleted: s.deleted, Ended: s.ended, Seen: s.seen,
+		Status: s.status.Type, Reason: s.status.Reason, Deleted: s.deleted, Ended: s.ended, Seen: s.seen, End: s.end,
 		Entries: make([]entrySnapshot, len(s.entries)),
 	}
 	for _, r := range s.refs {
@@ -44,7 +44,7 @@ func (s *threadState) restore(data []byte) error {
 	}
 	*s = threadState{
 		window: s.window, id: snap.ID, owner: snap.Owner, title: snap.Title, createdAt: time.Unix(0, snap.CreatedAt).UTC(),
-		status: chatkit.Status{Type: snap.Status, Reason: snap.Reason}, deleted: snap.Deleted, ended: snap.Ended, seen: snap.Seen, refs: refs,
+		status: chatkit.Status{Type: snap.Status, Reason: snap.Reason}, deleted: snap.Deleted, ended: snap.Ended, seen: snap.Seen, end: snap.End, refs: refs,
 		entries: make([]entry, 0, len(snap.Entries)),
 	}
 	for _, e := range snap.Entries {

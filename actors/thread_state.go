@@ -31,7 +31,8 @@ type threadState struct {
 	items     int       // of entries
 	turn      *openTurn
 	ended     chatkitd.TurnID // the last turn that ended,
-	seen      []uuid.UUID     // and the ids of its events
+	seen      []uuid.UUID     // the ids of its events,
+	end       uuid.UUID       // and of its last one
 }
 
 // itemRef is an item without its content.
@@ -52,7 +53,8 @@ type openTurn struct {
 	id       chatkitd.TurnID
 	instance string         // the process that runs it
 	revision uint64         // of turn.started
-	thread   chatkit.Thread // as it was then
+	title    string         // as it was then
+	status   chatkit.Status // likewise
 	request  string
 	calls    []chatkitd.ToolCall // made and not returned
 	changed  bool                // the thread itself changed since the start
@@ -61,6 +63,9 @@ type openTurn struct {
 	// that is repeated because its outcome was unknown is found here.
 	seen []uuid.UUID
 }
+
+// wasOf reports whether an event is one of the turn that ended last.
+func (s *threadState) wasOf(id uuid.UUID) bool { return id == s.end || slices.Contains(s.seen, id) }
 
 func (s *threadState) exists() bool { return s.owner != "" && !s.deleted }
 
@@ -93,7 +98,7 @@ func (s *threadState) fold(f fact[events.Thread]) {
 		}
 	case events.TurnStarted:
 		s.turn = &openTurn{
-			id: ev.TurnID, instance: ev.Instance, revision: f.Revision, thread: s.thread(), request: f.Meta.Correlation,
+			id: ev.TurnID, instance: ev.Instance, revision: f.Revision, title: s.title, status: s.status, request: f.Meta.Correlation,
 		}
 		s.seen = nil
 	case events.ToolCalled:
@@ -104,7 +109,7 @@ func (s *threadState) fold(f fact[events.Thread]) {
 		s.returned(ev)
 	case events.TurnCompleted, events.TurnFailed, events.TurnCancelled, events.TurnInterrupted:
 		if s.turn != nil {
-			s.turn, s.ended, s.seen = nil, s.turn.id, append(s.turn.seen, f.ID)
+			s.ended, s.seen, s.end, s.turn = s.turn.id, s.turn.seen, f.ID, nil
 		}
 	}
 	if s.turn != nil {

@@ -56,6 +56,9 @@ func (u *user) Handle(ctx context.Context, msg any) (any, error) {
 }
 
 func (u *user) load(ctx context.Context) error {
+	if u.journal.current() {
+		return nil
+	}
 	return u.journal.load(ctx, func() { u.state = userState{} }, u.fold)
 }
 
