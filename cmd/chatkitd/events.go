@@ -18,9 +18,9 @@ import (
 )
 
 type eventsCmd struct {
-	Stream string            `placeholder:"NAME" xor:"about" help:"Events of one stream, such as user-alice, thread-thr_… or audit-root."`
-	User   string            `placeholder:"ID" xor:"about" help:"Events of a user's tasks."`
-	Thread string            `placeholder:"ID" xor:"about" help:"Events of a thread."`
+	Stream *string           `placeholder:"NAME" xor:"about" help:"Events of one stream, such as user-alice, thread-thr_… or audit-root."`
+	User   *string           `placeholder:"ID" xor:"about" help:"Events of a user's tasks."`
+	Thread *string           `placeholder:"ID" xor:"about" help:"Events of a thread."`
 	Type   []string          `placeholder:"TYPE" help:"Events of this type, or whose type begins so: task.added.v1, task.added, task. May be repeated."`
 	From   chatkitd.Position `placeholder:"POSITION" help:"Events from this position on."`
 	To     chatkitd.Position `placeholder:"POSITION" help:"Events up to this position, itself included."`
@@ -91,9 +91,22 @@ func (c eventsCmd) Run(p *program) (err error) {
 
 func (c eventsCmd) query(now time.Time) (q chatkitd.EventQuery, zone *time.Location, err error) {
 	zone = zoneOf(c.UTC)
-	q = chatkitd.EventQuery{
-		Stream: c.Stream, User: chatkitd.UserID(c.User), Thread: chatkitd.ThreadID(c.Thread),
-		Types: c.Type, From: c.From, To: c.To, Bare: c.JSON,
+	q = chatkitd.EventQuery{Types: c.Type, From: c.From, To: c.To, Bare: c.JSON}
+	for flag, about := range map[string]struct {
+		given *string
+		take  func(string)
+	}{
+		"--stream": {c.Stream, func(s string) { q.Stream = s }},
+		"--user":   {c.User, func(s string) { q.User = chatkitd.UserID(s) }},
+		"--thread": {c.Thread, func(s string) { q.Thread = chatkitd.ThreadID(s) }},
+	} {
+		switch {
+		case about.given == nil:
+		case *about.given == "": // an empty variable of a script must not ask for the whole log
+			return q, zone, fmt.Errorf("%s is empty: give it a name, or leave it away", flag)
+		default:
+			about.take(*about.given)
+		}
 	}
 	if q.Since, err = c.Since.at("--since", now, zone); err != nil {
 		return q, zone, err

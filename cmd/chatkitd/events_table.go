@@ -173,6 +173,7 @@ func (t *eventTable) flush() error {
 const (
 	columnGap    = 2
 	leastSummary = 24
+	mostSummary  = 80 // where nothing is cut
 )
 
 // layout decides on the columns: on a narrow terminal the ones that can be done
@@ -184,6 +185,9 @@ func (t *eventTable) layout() {
 		for _, r := range t.rows {
 			widths[i] = max(widths[i], runewidth.StringWidth(r.cells[i]))
 		}
+	}
+	if t.width == 0 {
+		widths[colSummary] = min(widths[colSummary], mostSummary) // what is longer pushes its line
 	}
 	keep := []int{colTime, colPosition, colStream, colRevision, colType, colSummary, colCause}
 	rest := func() int {

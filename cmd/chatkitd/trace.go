@@ -91,7 +91,11 @@ func (t *traceText) node(n chatkitd.TraceNode, first, rest string) {
 	case "event":
 		title = n.Title
 	}
-	t.line(first, kindColours[n.Kind], title+mark)
+	colour := kindColours[n.Kind]
+	if d, ok := n.Detail.(audit.ModelDetail); ok && d.Error != "" {
+		colour = red
+	}
+	t.line(first, colour, title+mark)
 	under := rest + "   "
 	if len(n.Children) > 0 {
 		under = rest + "│  "
@@ -128,15 +132,25 @@ func (t *traceText) marks(n chatkitd.TraceNode) bool {
 	return false
 }
 
+// roomy is the width from which on ids are shown whole.
+const roomy = 110
+
+func (t *traceText) name(id string) string {
+	if t.width > 0 && t.width < roomy {
+		id = shortID(id)
+	}
+	return printable(id)
+}
+
 // facts are the ids and times of a node.
 func (t *traceText) facts(n chatkitd.TraceNode) string {
 	var facts []string
 	add := func(format string, args ...any) { facts = append(facts, fmt.Sprintf(format, args...)) }
 	if n.Kind != "event" && n.Kind != "model" {
-		add("%s", printable(n.ID))
+		add("%s", t.name(n.ID))
 	}
 	if n.Kind == "event" && len(n.Events) > 0 {
-		add("%s in %s", printable(n.Events[0].Type), printable(n.Events[0].Stream))
+		add("%s in %s", printable(n.Events[0].Type), t.name(n.Events[0].Stream))
 	}
 	if d, ok := n.Detail.(audit.ModelDetail); !n.Start.IsZero() && (!ok || d.N > 0) {
 		add("%s", n.Start.In(t.zone).Format("2006-01-02 15:04:05.000"))
