@@ -69,7 +69,9 @@ func (n *node) follow(ctx context.Context, after chatkitd.Position) error {
 // subscribe follows the log until something fails, and reports whether it came
 // further.
 func (n *node) subscribe(ctx context.Context, after *chatkitd.Position) (moved bool, err error) {
-	sub, err := n.sys.opts.Store.Subscribe(ctx, *after, events.Filter{Types: followed})
+	// By stream too: that is what a server filters by.
+	filter := events.Filter{StreamPrefixes: []string{events.ThreadPrefix, events.NodePrefix}, Types: followed}
+	sub, err := n.sys.opts.Store.Subscribe(ctx, *after, filter)
 	if err != nil {
 		return false, err
 	}
@@ -136,7 +138,7 @@ func (n *node) started(ev events.TurnStarted, thread chatkitd.ThreadID) {
 		n.sys.peers.watch(ev.TurnID, thread, ev.Instance)
 	case n.sys.running(ev.TurnID) == nil:
 		// It is about to run, or nobody here knows that its start was stored.
-		n.sys.peers.suspect(ev.TurnID, thread)
+		n.sys.peers.suspect(ev.TurnID, thread, false)
 	}
 }
 
@@ -151,7 +153,7 @@ func (n *node) cancelRequested(ctx context.Context, turn chatkitd.TurnID, thread
 		return
 	}
 	if err := n.sys.threads.Tell(ctx, string(thread), recoverTurn{}); err != nil {
-		n.sys.peers.suspect(turn, thread)
+		n.sys.peers.suspect(turn, thread, true)
 	}
 }
 

@@ -70,14 +70,15 @@ func (n *node) takeOver(ctx context.Context) {
 // closeStrays closes turns of this process that are open in the log and run
 // nowhere: their start or their end was stored without anybody knowing.
 func (n *node) closeStrays(ctx context.Context) {
-	strays := n.sys.peers.strays()
-	for turn := range strays {
-		if n.sys.running(turn) != nil {
+	threads := map[chatkitd.TurnID]chatkitd.ThreadID{}
+	for turn, s := range n.sys.peers.strays() {
+		if n.sys.running(turn) != nil && !s.sure {
 			n.sys.peers.calm(turn)
-			delete(strays, turn)
+		} else {
+			threads[turn] = s.thread
 		}
 	}
-	n.recover(ctx, strays, n.sys.peers.calm)
+	n.recover(ctx, threads, n.sys.peers.calm)
 }
 
 // recover has threads close their turn if nobody runs it. What fails is tried
@@ -99,11 +100,4 @@ func (n *node) recover(ctx context.Context, threads map[chatkitd.TurnID]chatkitd
 		})
 	}
 	all.Wait()
-}
-
-// stray has a turn looked after that ended here without an end in the log.
-func (s *System) stray(turn chatkitd.TurnID, thread chatkitd.ThreadID) {
-	if s.node != nil {
-		s.peers.suspect(turn, thread)
-	}
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -16,12 +17,12 @@ type peers struct {
 	// since is when this process began to hear without a gap: silence before it
 	// means nothing. Zero: it does not hear.
 	since  time.Time
-	proven time.Time                             // the last time that it was seen to hear
-	heard  map[string]time.Time                  // by instance; of those with open turns
-	open   map[chatkitd.TurnID]*away             // turns of others
-	remote map[chatkitd.ThreadID]*remote         // of those, what is read here
-	stray  map[chatkitd.TurnID]chatkitd.ThreadID // own turns that may be open and run nowhere
-	watchd int                                   // remotes that have not ended
+	proven time.Time                     // the last time that it was seen to hear
+	heard  map[string]time.Time          // by instance; of those with open turns
+	open   map[chatkitd.TurnID]*away     // turns of others
+	remote map[chatkitd.ThreadID]*remote // of those, what is read here
+	stray  map[chatkitd.TurnID]stray     // own turns whose thread must have a look
+	watchd int                           // remotes that have not ended
 }
 
 // away is an open turn of another process.
@@ -34,10 +35,17 @@ type away struct {
 	remote   *remote       // nil until somebody reads it here
 }
 
+// stray is a turn of this process that is open in the log, and perhaps runs
+// nowhere.
+type stray struct {
+	thread chatkitd.ThreadID
+	sure   bool // a look is needed also if it runs: it was asked to end
+}
+
 func newPeers() *peers {
 	return &peers{
 		heard: map[string]time.Time{}, open: map[chatkitd.TurnID]*away{},
-		remote: map[chatkitd.ThreadID]*remote{}, stray: map[chatkitd.TurnID]chatkitd.ThreadID{},
+		remote: map[chatkitd.ThreadID]*remote{}, stray: map[chatkitd.TurnID]stray{},
 	}
 }
 
@@ -119,21 +127,17 @@ func (p *peers) knows(turn chatkitd.TurnID) bool {
 
 // suspect notes that a turn of this process is open in the log and perhaps runs
 // nowhere. Who looks after the turns sees to it soon.
-func (p *peers) suspect(turn chatkitd.TurnID, thread chatkitd.ThreadID) {
+func (p *peers) suspect(turn chatkitd.TurnID, thread chatkitd.ThreadID, sure bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stray[turn] = thread
+	p.stray[turn] = stray{thread, sure || p.stray[turn].sure}
 }
 
 // strays returns the turns that suspect noted.
-func (p *peers) strays() map[chatkitd.TurnID]chatkitd.ThreadID {
+func (p *peers) strays() map[chatkitd.TurnID]stray {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(p.stray))
-	for turn, thread := range p.stray {
-		out[turn] = thread
-	}
-	return out
+	return maps.Clone(p.stray)
 }
 
 // calm forgets a turn that suspect noted.

@@ -66,7 +66,7 @@ func TestPeersForget(t *testing.T) {
 		p.watch("trn_2", "thr_2", "b")
 		p.watch("trn_2", "thr_2", "b")
 	}
-	p.suspect("trn_3", "thr_3")
+	p.suspect("trn_3", "thr_3", false)
 	if len(p.heard) != 1 || len(p.open) != 2 || len(p.stray) != 1 {
 		t.Errorf("kept: %v, %v, %v", p.heard, p.open, p.stray)
 	}

@@ -77,6 +77,9 @@ func (s *System) release(t *turn) {
 	delete(s.turns, t.id)
 	<-s.places
 	s.mu.Unlock()
+	if t.endless && s.node != nil {
+		s.peers.suspect(t.id, t.thread, false)
+	}
 	t.cancel(nil)
 	close(t.done)
 	s.wg.Done()

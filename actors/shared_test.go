@@ -639,6 +639,34 @@ func TestStrayTurns(t *testing.T) {
 	})
 }
 
+// TestEndThatCannotBeStored ends a turn while the process is cut off for longer
+// than it tries; when it is back it closes the turn as soon as it can.
+func TestEndThatCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		end := make(chan struct{})
+		a := join(t, store, "node_a", func(ctx context.Context, in chatkitd.TurnInput, sink chatkitd.TurnSink) (chatkitd.TurnResult, error) {
+			<-end
+			return answers("at last")(ctx, in, sink)
+		})
+		st, id := create(t, a.System, "alice", "hello")
+		a.wire.set(true, false)
+		close(end)
+		if types, _ := collectFor(t, st, time.Minute); types[len(types)-1] != "error" {
+			t.Errorf("the stream ends with %v", types)
+		}
+		time.Sleep(time.Minute)
+		a.wire.set(false, false)
+		time.Sleep(5 * time.Second)
+		if got := last(t, store, events.ThreadStream(id)); got != "turn.interrupted" {
+			t.Errorf("the log ends with %s", got)
+		}
+		if left := len(stored(t, store, events.ThreadStream(id))); left != 4 {
+			t.Errorf("%d events are stored, want 4", left)
+		}
+	})
+}
+
 // TestNothingIsLeftOfAnEndedTurn asks an actor that has not heard of the end of a
 // turn elsewhere. It must not take up the watch of a turn that has ended.
 func TestNothingIsLeftOfAnEndedTurn(t *testing.T) {

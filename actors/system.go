@@ -356,7 +356,8 @@ func (s *System) turnOrder(m chatkitd.Meta, cmd chatkitd.TurnCommand) (turnOrder
 
 // Recover closes the turns that a crash cut off in these threads. It returns how
 // many threads could not be reached; their turns are closed when they are next
-// loaded. Turns of other processes that are heard of go on, and are watched.
+// loaded. Turns of other processes that are heard of go on, and are watched: on a
+// shared log the ids are to be of a time after Ready, so that no turn is missed.
 func (s *System) Recover(ctx context.Context, ids []chatkitd.ThreadID) (failed int) {
 	for _, id := range ids {
 		ctx, cancel := context.WithTimeout(ctx, s.opts.CommandTimeout)

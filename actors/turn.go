@@ -36,6 +36,7 @@ type turn struct {
 	stream  *turnStream
 	cancel  context.CancelCauseFunc
 	ctx     context.Context //nolint:containedctx // the turn's own life, made with it
+	endless bool            // its end could not be stored
 	done    chan struct{}   // closed when the turn has ended and its stream too
 }
 
@@ -118,7 +119,7 @@ func (t *turn) finish(s *sink, o outcome) {
 		t.sys.opts.Log.Warn("turn was ended by another process, which had not heard of this one", logTurn(t.id, t.thread), slog.String("outcome", string(o.kind)))
 		o, evs = outcome{kind: turnInterrupted}, s.disown()
 	} else if err != nil {
-		t.sys.stray(t.id, t.thread)
+		t.endless = true
 		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "err", err)
 		evs = failure("The end of this answer could not be stored.")
 	} else if o.kind == turnFailed {
