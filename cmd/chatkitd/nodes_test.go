@@ -39,7 +39,7 @@ func beTheDatabase(dir, addr string) int {
 		if err := db.Start(ctx); err != nil {
 			return err
 		}
-		_, err = fmt.Println("database at " + db.Addr())
+		_, err = fmt.Fprintln(os.Stdout, "database at "+db.Addr())
 		if err == nil {
 			select {} // until it is killed
 		}
@@ -53,6 +53,7 @@ func beTheDatabase(dir, addr string) int {
 // its own.
 type pair struct {
 	dbDir, dbAddr string
+	options       string // of the connection string, more than tls
 	killDB        func()
 	nodes         [2]node
 }
@@ -67,7 +68,12 @@ const pulseOfTests = "CHATKITD_TEST_PULSE=200ms,1500ms"
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	p := &pair{dbDir: t.TempDir(), dbAddr: "127.0.0.1:0"}
+	return startPair(t, "")
+}
+
+func startPair(t *testing.T, options string) *pair {
+	t.Helper()
+	p := &pair{dbDir: t.TempDir(), dbAddr: "127.0.0.1:0", options: options}
 	p.startDB(t)
 	for i := range p.nodes {
 		p.nodes[i].dir = t.TempDir()
@@ -81,7 +87,7 @@ func (p *pair) startDB(t *testing.T) {
 	p.dbAddr, p.killDB = spawnProcess(t, []string{"CHATKITD_TEST_BE=the database"}, "database at ", p.dbDir, p.dbAddr)
 }
 
-func (p *pair) url() string { return "esdb://" + p.dbAddr + "?tls=false" }
+func (p *pair) url() string { return "esdb://" + p.dbAddr + "?tls=false" + p.options }
 
 // startNode starts a server and waits until it is ready.
 func (p *pair) startNode(t *testing.T, i int) {
@@ -122,13 +128,17 @@ type crowdOf struct {
 	byChat  map[string]struct{} // titles of tasks that an answer said it added
 
 	added, changed, messages, busy, resent, attached, cancelled, readBack, refused atomic.Int64
+
+	slowest  atomic.Int64 // of all answers, in ns
+	statuses map[int]int  // of answers that are not 2xx
+	silent   atomic.Int64 // requests without an answer
 }
 
 func newCrowd(t *testing.T, p *pair, users int) *crowdOf {
 	t.Helper()
 	c := &crowdOf{
 		t: t, tasks: map[string]string{}, changes: map[string]string{}, threads: map[int][]string{},
-		items: map[string]string{}, byChat: map[string]struct{}{},
+		items: map[string]string{}, byChat: map[string]struct{}{}, statuses: map[int]int{},
 	}
 	for i := range p.nodes {
 		for u := range users {
@@ -162,11 +172,42 @@ func (c *crowdOf) run(ctx context.Context, n int) {
 	wg.Wait()
 }
 
+// answered notes an answer, or none, to a request that was sent at began. What can
+// pass by itself says when to come back.
+func (c *crowdOf) answered(ctx context.Context, began time.Time, status int, h http.Header, err error) {
+	if err != nil {
+		if ctx.Err() == nil {
+			c.silent.Add(1)
+		}
+		return
+	}
+	for took := int64(time.Since(began)); ; {
+		old := c.slowest.Load()
+		if took <= old || c.slowest.CompareAndSwap(old, took) {
+			break
+		}
+	}
+	if status/100 == 2 {
+		return
+	}
+	if (status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout) && h.Get("Retry-After") == "" {
+		c.t.Errorf("%d without Retry-After", status)
+	}
+	c.mu.Lock()
+	c.statuses[status]++
+	c.mu.Unlock()
+}
+
 // twice sends a request, and often the same again to the other server, as a client
 // does whose answer was lost. Both answers must be of the same effect.
 func (c *crowdOf) twice(ctx context.Context, user, here int, method, path string, body any, key string) (resp *apitest.Response, ok bool) {
 	for try := range 2 {
+		began := time.Now()
 		again, err := c.clients[(here+try)%2][user].Try(ctx, method, path, body, "Idempotency-Key", key)
+		if err != nil {
+			again = &apitest.Response{}
+		}
+		c.answered(ctx, began, again.Status, again.Header, err)
 		switch {
 		case err != nil || again.Status/100 != 2:
 			if err == nil {
@@ -202,9 +243,10 @@ func (c *crowdOf) add(ctx context.Context, user, here int, name string) {
 	if err != nil {
 		return
 	}
-	if read.Status == http.StatusOK {
+	switch read.Status {
+	case http.StatusOK:
 		c.readBack.Add(1)
-	} else if read.Status == http.StatusNotFound {
+	case http.StatusNotFound:
 		c.t.Errorf("task %s was added at one server, and at the other, given position %s: %d %s", task.ID, resp.Header.Get(apitest.PositionHeader), read.Status, read.Body)
 	}
 }
@@ -249,10 +291,13 @@ func (c *crowdOf) chat(ctx context.Context, user, here int, name string) {
 	if thread != "" {
 		kind, params["thread_id"] = "threads.add_user_message", thread
 	}
+	began := time.Now()
 	st, err := c.clients[here][user].TryStream(ctx, "POST", "/api/v1/chatkit", map[string]any{"type": kind, "params": params})
 	if err != nil {
+		c.answered(ctx, began, 0, nil, err)
 		return
 	}
+	c.answered(ctx, began, st.Status, st.Header, nil)
 	defer st.Close()
 	switch st.Status {
 	case http.StatusOK:
@@ -465,10 +510,10 @@ func (p *pair) verifyBoth(t *testing.T) {
 }
 
 // long reports whether the tests of several servers are to take their time.
-func long() bool { return os.Getenv("CHATKITD_CHAOS") == "long" }
+func long() bool { return os.Getenv("CHATKITD_TEST_CHAOS") == "long" }
 
 // TestTwoServers hammers the same people and threads through two servers on one
-// EventStoreDB, each of the three a process of its own. CHATKITD_CHAOS=long does so
+// EventStoreDB, each of the three a process of its own. CHATKITD_TEST_CHAOS=long does so
 // for a minute instead of some seconds.
 func TestTwoServers(t *testing.T) {
 	took, people := 4*time.Second, 8

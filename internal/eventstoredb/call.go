@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -46,6 +47,7 @@ func (s *Store) begin(ctx context.Context) (context.Context, *call, error) {
 func (c *call) try(ctx context.Context, timeout time.Duration, attempt func(ctx context.Context, n *node, again bool) error) error {
 	again := false
 	wait := minPause
+	patient := !c.s.outage.long()
 	for n := 0; ; n++ {
 		err := c.once(ctx, timeout, func(ctx context.Context, n *node) error { return attempt(ctx, n, again) })
 		if err == nil || !temporary(err) {
@@ -56,8 +58,12 @@ func (c *call) try(ctx context.Context, timeout time.Duration, attempt func(ctx 
 		if c.over(ctx) {
 			return c.end(err)
 		}
+		goesOn := moved && lead.addr != "" && n < 3
+		if !patient && !goesOn {
+			return c.end(err)
+		}
 		c.s.metrics.retried(err)
-		if moved && lead.addr != "" && n < 3 {
+		if goesOn {
 			continue
 		}
 		pauseOr(ctx, c.s.closing, rand.N(wait)+wait/2)
@@ -72,6 +78,7 @@ func (c *call) try(ctx context.Context, timeout time.Duration, attempt func(ctx 
 func (c *call) once(ctx context.Context, timeout time.Duration, attempt func(ctx context.Context, n *node) error) error {
 	n, err := c.s.cluster.node(ctx, roleLead)
 	if err != nil {
+		c.s.outage.failed(ctx)
 		return fmt.Errorf("%w: no leader: %w", events.ErrUnavailable, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
@@ -82,8 +89,49 @@ func (c *call) once(ctx context.Context, timeout time.Duration, attempt func(ctx
 		c.s.cluster.redirect(n, lead.addr)
 	case temporary(err) && !errors.Is(ctx.Err(), context.Canceled):
 		c.s.cluster.suspect(n) // also when it let the caller's deadline pass
+		c.s.outage.failed(ctx)
+	case !temporary(err):
+		c.s.outage.over()
 	}
 	return err
+}
+
+// outage knows since when calls have had no answer. Once that is long, calls make
+// one attempt and no second: waiting would help none of them, and those who ask are
+// told at once. Nobody is kept from trying, so the end of it is noticed by whoever
+// comes next.
+type outage struct {
+	mu          sync.Mutex
+	first, last time.Time // of the attempts that failed one after the other
+}
+
+// patience is how long without an answer is a change of leader or a restart, which
+// calls wait for.
+const patience = 5 * time.Second
+
+func (o *outage) failed(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the caller left
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.first.IsZero() || now.Sub(o.last) > patience { // nobody has tried for a while
+		o.first = now
+	}
+	o.last = now
+}
+
+func (o *outage) over() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.first = time.Time{}
+}
+
+func (o *outage) long() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.first.IsZero() && o.last.Sub(o.first) > patience && time.Since(o.last) <= patience
 }
 
 // over reports whether there is to be no further attempt.

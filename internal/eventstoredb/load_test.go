@@ -99,6 +99,7 @@ func (l *load) append(stream string, expected events.Revision, evs []events.New)
 			return last, false
 		}
 		l.failed.Add(1)
+		time.Sleep(10 * time.Millisecond) // in a long outage an answer comes at once
 	}
 }
 

@@ -50,6 +50,7 @@ type Store struct {
 	log     *slog.Logger
 	metrics *metrics
 	cluster *cluster
+	outage  outage
 
 	life context.Context // ends what is still under way at the end of Close
 	kill context.CancelFunc

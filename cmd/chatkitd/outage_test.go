@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDatabaseOutage kills the database with -9 under load, and starts it again
+// after a while: every request is answered in time, nothing is lost or doubled,
+// service is back at once, and no thread is stuck. CHATKITD_TEST_CHAOS=long makes it 30 s
+// with the deadlines of production.
+func TestDatabaseOutage(t *testing.T) {
+	outage, deadline, longest := 3*time.Second, "&defaultDeadline=1000", 3*time.Second
+	if long() {
+		outage, deadline, longest = 30*time.Second, "", 11*time.Second
+	}
+	p := startPair(t, deadline)
+	c := newCrowd(t, p, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		c.run(ctx, 8)
+	}()
+	time.Sleep(1500 * time.Millisecond) // load is the test's input
+	before := c.added.Load()
+	p.killDB()
+	time.Sleep(outage)
+	for i := range p.nodes {
+		status, body := readyStatus(t, p.client(t, i, "operator"))
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, `"event_store":{"status":"down"`) {
+			t.Errorf("server %d without the database: %d %s", i, status, body)
+		}
+		if resp := p.client(t, i, "operator").Do(t, "GET", "/health/live", nil); resp.Status != http.StatusOK {
+			t.Errorf("server %d is not alive: %d", i, resp.Status)
+		}
+	}
+	during := c.added.Load()
+	p.startDB(t)
+	back := time.Now()
+	var served [2]time.Duration
+	for i := range p.nodes {
+		served[i] = p.served(t, i, back)
+	}
+	time.Sleep(1500 * time.Millisecond) // as above
+	cancel()
+	<-over
+
+	all := p.quiet(t, p.store(t))
+	c.check(all)
+	p.verifyBoth(t)
+	stuck := 0
+	for user, threads := range c.threads {
+		for n, thread := range threads {
+			resp := c.clients[n%2][user].Do(t, "POST", "/api/v1/chatkit", map[string]any{
+				"type": "threads.add_user_message", "params": map[string]any{"thread_id": thread, "input": input("hello")},
+			})
+			if resp.Status != http.StatusOK || strings.Contains(string(resp.Body), `"type":"error"`) {
+				stuck++
+				t.Errorf("thread %s is stuck: %d %.300s", thread, resp.Status, resp.Body)
+			}
+		}
+	}
+	slowest := time.Duration(c.slowest.Load())
+	if slowest > longest || c.silent.Load() > 0 {
+		t.Errorf("the slowest answer took %v, %d requests had none", slowest, c.silent.Load())
+	}
+	if c.statuses[http.StatusServiceUnavailable] == 0 {
+		t.Error("no request was refused: the test proves nothing")
+	}
+	for i, took := range served {
+		if took > 2*time.Second {
+			t.Errorf("server %d serves %v after the database is back", i, took)
+		}
+	}
+	t.Logf("database killed with -9 and away for %v: tasks acknowledged before %d, meanwhile %d, after %d; answers other than 2xx: %v; slowest answer %v; "+
+		"full service %v and %v after it was back; %d threads of which %d stuck; %d events",
+		outage, before, during-before, c.added.Load()-during, c.statuses, slowest.Round(time.Millisecond),
+		served[0].Round(time.Millisecond), served[1].Round(time.Millisecond), count(c.threads), stuck, len(all))
+}
+
+func count(threads map[int][]string) (n int) {
+	for _, of := range threads {
+		n += len(of)
+	}
+	return n
+}
+
+// served waits for full service of a server: it is ready, takes a task and lists it
+// again, and answers a message. It returns how long after back that was.
+func (p *pair) served(t *testing.T, i int, back time.Time) time.Duration {
+	t.Helper()
+	c := p.client(t, i, fmt.Sprint("late", i))
+	eventually(t, "full service", func() bool {
+		if status, _ := readyStatus(t, c); status != http.StatusOK {
+			return false
+		}
+		if c.Do(t, "POST", "/api/v1/tasks", map[string]any{"title": fmt.Sprint("late ", i)}, "Idempotency-Key", fmt.Sprint("late ", i)).Status != http.StatusCreated {
+			return false
+		}
+		list := c.Do(t, "GET", "/api/v1/tasks", nil)
+		if list.Status != http.StatusOK || !strings.Contains(string(list.Body), "late") {
+			return false
+		}
+		resp := c.Do(t, "POST", "/api/v1/chatkit", map[string]any{"type": "threads.create", "params": map[string]any{"input": input("hello")}})
+		return resp.Status == http.StatusOK && !strings.Contains(string(resp.Body), `"type":"error"`)
+	})
+	return time.Since(back)
+}
