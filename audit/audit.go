@@ -25,6 +25,7 @@ type Options struct {
 type Auditor struct {
 	store events.Store
 	o     Options
+	folds folds
 }
 
 var _ chatkitd.Auditor = (*Auditor)(nil)

@@ -15,8 +15,9 @@ import (
 )
 
 // Replay implements [chatkitd.Auditor]. Tasks come newest first, as the API lists
-// them. It folds the stream from its begin: a page of steps costs what a state at
-// its end costs.
+// them. It folds the stream from its begin, or goes on from where it stopped less
+// than a minute ago: a page of steps costs what a state at its end costs, and the
+// page behind it only its own steps.
 func (a *Auditor) Replay(ctx context.Context, q chatkitd.ReplayQuery) (chatkitd.Replay, error) {
 	limit, err := stepLimit(q)
 	if err != nil {
@@ -37,9 +38,7 @@ func (a *Auditor) Replay(ctx context.Context, q chatkitd.ReplayQuery) (chatkitd.
 	if err := p.run(ctx); err != nil {
 		return chatkitd.Replay{}, public(err)
 	}
-	if q.After != nil {
-		p.r = chatkitd.Replay{Stream: p.r.Stream}
-	} else if err := p.fold.result(&p.r); err != nil {
+	if err := p.finish(q.After == nil); err != nil {
 		return chatkitd.Replay{}, public(err)
 	}
 	if q.Steps {
@@ -65,7 +64,7 @@ type past struct {
 	about  subject
 	at     time.Time
 	events uint64 // how many are folded, which is the revision behind the last
-	fold   folder
+	fold   *fold  // of run
 	r      chatkitd.Replay
 
 	from, to uint64 // the revisions, from and before, of which steps are wanted
@@ -82,17 +81,28 @@ func (a *Auditor) past(ctx context.Context, q chatkitd.ReplayQuery) (*past, erro
 	if p.events, err = a.moment(ctx, about, q); err != nil {
 		return nil, err
 	}
-	if p.fold = newUserFold(a); q.Thread != "" {
-		p.fold = &threadFold{a: a, thread: q.Thread}
-	}
 	return p, nil
 }
 
+// run folds. It goes on from where another question stopped, if that is before
+// everything that this one wants to be told.
 func (p *past) run(ctx context.Context) error {
 	if p.events == 0 {
 		return nil
 	}
-	for rec, err := range p.a.store.ReadStream(ctx, p.r.Stream, events.StreamRead{}) {
+	most := p.events
+	if p.step != nil {
+		most = min(most, p.from)
+	}
+	if !p.at.IsZero() {
+		most = 0 // the younger ones are counted
+	}
+	k, err := p.resume(ctx, most)
+	if err != nil {
+		return err
+	}
+	p.fold = k
+	for rec, err := range p.a.store.ReadStream(ctx, p.r.Stream, events.StreamRead{From: k.events}) {
 		if err != nil {
 			return p.about.missing(err)
 		}
@@ -102,11 +112,29 @@ func (p *past) run(ctx context.Context) error {
 		if err := p.apply(ctx, rec); err != nil {
 			return err
 		}
-		if revision := rec.Revision; revision+1 == p.events {
-			p.r.Revision, p.r.Position, p.r.Time = &revision, rec.Position, timeOf(&rec)
+		k.last, k.events = rec, rec.Revision+1
+		if k.size += len(rec.Data) + len(rec.Meta); k.events == p.events {
 			break
 		}
 	}
+	return nil
+}
+
+// finish puts the state into the answer, if it is wanted, and keeps the fold for
+// the next question.
+func (p *past) finish(state bool) error {
+	k := p.fold
+	if k == nil || k.events == 0 {
+		return nil
+	}
+	if state {
+		revision := k.last.Revision
+		p.r.Revision, p.r.Position, p.r.Time = &revision, k.last.Position, timeOf(&k.last)
+		if err := k.folder.result(&p.r); err != nil {
+			return err
+		}
+	}
+	p.a.folds.put(k)
 	return nil
 }
 
@@ -116,9 +144,9 @@ func (p *past) apply(ctx context.Context, rec events.Recorded) error {
 		p.r.Younger++
 	}
 	if p.step == nil || rec.Revision < p.from || rec.Revision >= p.to {
-		return p.fold.apply(rec)
+		return p.fold.folder.apply(rec)
 	}
-	step, err := p.fold.step(ctx, rec)
+	step, err := p.fold.folder.step(ctx, rec)
 	if err != nil {
 		return err
 	}

@@ -115,6 +115,55 @@ func TestLargeSteps(t *testing.T) {
 	}
 }
 
+// TestNextPageIsCheap wants page after page of a stream, and what is new in it, to
+// be read once; and a stream that begins anew to be read anew.
+func TestNextPageIsCheap(t *testing.T) {
+	w := newWorld(t)
+	add := func(from, to int) {
+		evs := []events.Event{}
+		for i := from; i < to; i++ {
+			evs = append(evs, events.TaskAdded{TaskID: chatkitd.TaskID(fmt.Sprint("t", i)), Title: fmt.Sprint(i)})
+		}
+		w.append("user-alice", events.Metadata{User: "alice", Correlation: "r"}, evs...)
+	}
+	add(0, 2000)
+	a := w.auditor(true)
+	q := chatkitd.ReplayQuery{User: "alice", Steps: true, After: to(uint64(9))}
+	page := func(cost int) chatkitd.Replay {
+		t.Helper()
+		before := w.store.reads
+		r, err := a.Replay(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := w.store.reads - before; n > cost {
+			t.Errorf("after %d: %d events read, want %d at most", *q.After, n, cost)
+		}
+		return r
+	}
+	for r := page(120); r.HasMore; r = page(110) {
+		q.After = r.After
+	}
+	add(2000, 2003)
+	q.After = to(uint64(1999))
+	if r := page(10); len(r.Steps) != 3 {
+		t.Errorf("%d new steps", len(r.Steps))
+	}
+	if err := w.store.Delete(t.Context(), "user-alice", events.Exists); err != nil {
+		t.Fatal(err)
+	}
+	add(5000, 5002)
+	q.After = to(uint64(2002))
+	r := page(10)
+	if len(r.Steps) != 2 {
+		t.Errorf("%d steps of a new begin", len(r.Steps))
+	}
+	whole, err := a.Replay(t.Context(), chatkitd.ReplayQuery{User: "alice"})
+	if err != nil || len(whole.Tasks) != 2 {
+		t.Errorf("%d tasks: those of before the deletion are gone, %v", len(whole.Tasks), err)
+	}
+}
+
 func TestBadStepPages(t *testing.T) {
 	w := newWorld(t)
 	w.alice()
