@@ -45,7 +45,7 @@ was: give the same command again. A target that holds anything else is refused a
 left alone. Stop the servers of both logs first; an embedded log in use is refused.
 
 Read models and snapshots are not copied: a server builds them from the log. In the
-data folder of a server that is moved, delete readmodels.db* and snapshots.db*.
+data folder of a server that is moved, delete readmodels* and snapshots*.
 
 Examples:
   chatkitd copy --from embedded --to esdb://db1,db2,db3 --data /var/lib/chatkitd

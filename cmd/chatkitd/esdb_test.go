@@ -270,7 +270,7 @@ func TestAnotherLog(t *testing.T) {
 		}
 	}
 	use(t, "embedded", "milk")
-	refused(t, db.URL(), "the embedded log that begins at", "names the log in EventStoreDB at 127.0.0.1", "delete readmodels.db* and snapshots.db*")
+	refused(t, db.URL(), "the embedded log that begins at", "names the log in EventStoreDB at 127.0.0.1", "delete readmodels* and snapshots*")
 	if err := removeReadModels(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,7 +94,7 @@ func names(files []string) string {
 		case i > 0:
 			text += ", "
 		}
-		text += f + "*"
+		text += strings.TrimSuffix(f, ".db") + "*" // SQLite and projections have files beside it
 	}
 	return text
 }

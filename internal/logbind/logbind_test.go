@@ -125,7 +125,7 @@ func TestWhichLog(t *testing.T) {
 				t.Fatalf("refused = %v and %v, want %v", err, readOnly, tt.refused)
 			}
 			if tt.refused {
-				for _, want := range []string{f.Dir, model, "CHATKITD_EVENTSTORE"} {
+				for _, want := range []string{f.Dir, "delete model*", "CHATKITD_EVENTSTORE"} {
 					if !strings.Contains(err.Error(), want) {
 						t.Errorf("%v: it does not name %s", err, want)
 					}
