@@ -26,6 +26,7 @@ type ProjectionState struct {
 	Position   Position           `json:"position"` // of the last event that queries see
 	Head       Position           `json:"head"`     // of the log
 	LagEvents  int                `json:"lag_events"`
+	LagAtLeast bool               `json:"lag_at_least,omitempty"` // LagEvents were counted; there may be more
 	LagSeconds float64            `json:"lag_seconds"` // how long the first event that is missing has been there
 	Rate       float64            `json:"rate"`        // events per second, lately
 	Failure    *ProjectionFailure `json:"failure,omitempty"`

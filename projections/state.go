@@ -94,6 +94,7 @@ func measure(ctx context.Context, store events.Store, states []State, now time.T
 			}
 			st.LagEvents++
 		}
+		st.LagAtLeast = !dense && st.LagEvents == limit
 		if dense {
 			st.LagEvents = int(head.Commit - st.Position.Commit) //nolint:gosec // a number of events
 		}

@@ -5,6 +5,11 @@
 //
 //	go run ./bench/rebuild                       a log of 1,000,000 events, made for it
 //	go run ./bench/rebuild -data /tmp/million    one made by ./bench/generate
+//	go run ./bench/rebuild -live                 beside a server and its users
+//
+// With -live the rebuild is done by a server whose users write and read meanwhile:
+// each adds a task and reads the list with it in it, again and again. That is
+// measured for a while before each rebuild and then during it. It adds to the log.
 package main
 
 import (
@@ -26,12 +31,22 @@ func main() {
 	flag.IntVar(&o.events, "events", 1_000_000, "events of the log that is made")
 	flag.StringVar(&o.data, "data", "", "a data folder with a log; empty makes one")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often to measure each")
-	os.Exit(rig.Main("rebuild", o.run))
+	live := flag.Bool("live", false, "rebuild in a server, beside its users")
+	flag.IntVar(&o.clients, "clients", 4, "with -live: users at once")
+	flag.DurationVar(&o.every, "every", 20*time.Millisecond, "with -live: how often each of them writes and reads")
+	flag.DurationVar(&o.before, "before", 5*time.Second, "with -live: how long they are measured before a rebuild")
+	os.Exit(rig.Main("rebuild", func(ctx context.Context, b *rig.Bench) error {
+		if *live {
+			return o.runLive(ctx, b)
+		}
+		return o.run(ctx, b)
+	}))
 }
 
 type options struct {
-	events, rounds int
-	data           string
+	events, rounds, clients int
+	data                    string
+	every, before           time.Duration
 }
 
 func (o *options) run(ctx context.Context, b *rig.Bench) error {

@@ -128,35 +128,27 @@ func writeStates(out io.Writer, states []chatkitd.ProjectionState) error {
 	_, _ = fmt.Fprintln(w, "NAME\tVERSION\tSTATE\tPOSITION\tHEAD\tLAG\tBEHIND\tRATE\tREBUILD")
 	for _, st := range states {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", st.Name, st.Version, st.State, st.Position, st.Head,
-			lag(st.LagEvents), seconds(st.LagSeconds), rate(st.Rate), rebuildText(st.Rebuild))
+			lag(st), seconds(st.LagSeconds), rate(st.Rate), rebuildText(st.Rebuild))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for _, st := range states {
-		switch f := st.Failure; {
-		case f == nil:
-		case st.State == chatkitd.PhaseFailed && f.Type != "":
-			_, _ = fmt.Fprintf(out, "%s failed %d times: %v\n  try again: chatkitd projections retry %s\n  or pass the event: chatkitd projections skip %s %s\n",
-				st.Name, f.Attempts, f, st.Name, st.Name, f.Position)
-		default:
-			_, _ = fmt.Fprintf(out, "%s: %v\n", st.Name, f)
-		}
-		if st.State == chatkitd.PhasePaused {
-			_, _ = fmt.Fprintf(out, "%s is paused; go on: chatkitd projections resume %s\n", st.Name, st.Name)
-		}
+		writeRemarks(out, st)
 	}
 	return nil
 }
 
-func lag(n int) string {
-	switch n {
-	case 1:
+// lag says how many events are missing. Where they had to be counted, counting
+// stops somewhere.
+func lag(st chatkitd.ProjectionState) string {
+	switch {
+	case st.LagEvents == 1:
 		return "1 event"
-	case projections.MaxLag: // counting stopped there
-		return fmt.Sprintf("%d events or more", n)
+	case st.LagAtLeast:
+		return fmt.Sprintf("%d events or more", st.LagEvents)
 	}
-	return fmt.Sprintf("%d events", n)
+	return fmt.Sprintf("%d events", st.LagEvents)
 }
 
 func seconds(s float64) string {
@@ -180,9 +172,6 @@ func rebuildText(r *chatkitd.RebuildState) string {
 		return "-"
 	}
 	if rebuildOver(r) {
-		if r.Error != "" {
-			return r.Phase + ": " + r.Error
-		}
 		return r.Phase
 	}
 	text := strings.ReplaceAll(r.Phase, "_", " ")

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/projections"
@@ -82,12 +85,58 @@ type retryProjectionCmd struct{ target }
 // Help shows examples.
 func (retryProjectionCmd) Help() string { return examples("retry tasks") }
 
-// Run lets a failed projection try again.
+// retryPatience is how long retry waits to see how it goes: longer than the
+// attempts take.
+const retryPatience = 10 * time.Second
+
+// Run lets a failed projection try again, and says whether it goes on.
 func (c retryProjectionCmd) Run(p *program) error {
 	if err := checkName(c.Name, false); err != nil {
 		return err
 	}
-	return c.act(p, "retry", nil, "NAME tries again. See how it goes: chatkitd projections list")
+	server := newClient(p)
+	defer server.close()
+	var was chatkitd.ProjectionState
+	if all, err := server.states(p.ctx); err == nil { // else act says what is the matter
+		was = c.of(all)
+	}
+	if err := server.act(p.ctx, c.Name, "retry", nil); err != nil {
+		if errors.Is(err, errNoServer) {
+			return fmt.Errorf("%w: start it first, with chatkitd serve", err)
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, retryPatience)
+	defer cancel()
+	over := errors.New("it is decided")
+	var now chatkitd.ProjectionState
+	err := server.follow(ctx, func(all []chatkitd.ProjectionState) error {
+		now = c.of(all)
+		stands := was.Failure != nil && now.Position.Compare(was.Failure.Position) < 0
+		if now.State == chatkitd.PhaseFailed || !stands && now.State == chatkitd.PhaseRunning && now.Failure == nil {
+			return over
+		}
+		return nil
+	})
+	switch {
+	case !errors.Is(err, over):
+		_, err = fmt.Fprintf(p.stdout, "%s tries again. See how it goes: chatkitd projections list\n", c.Name)
+		return err
+	case now.State == chatkitd.PhaseFailed:
+		var b strings.Builder
+		writeRemarks(&b, now)
+		return fmt.Errorf("it failed again\n%s", strings.TrimSuffix(b.String(), "\n"))
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s goes on, from position %s.\n", c.Name, now.Position)
+	return err
+}
+
+func (t target) of(all []chatkitd.ProjectionState) chatkitd.ProjectionState {
+	i := slices.IndexFunc(all, func(st chatkitd.ProjectionState) bool { return st.Name == t.Name })
+	if i < 0 {
+		return chatkitd.ProjectionState{}
+	}
+	return all[i]
 }
 
 type skipProjectionCmd struct {

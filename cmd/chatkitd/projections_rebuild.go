@@ -232,6 +232,9 @@ func (w *rebuildWatch) result() error {
 		}
 		if !w.json {
 			w.say(st.Name, r)
+			for _, f := range st.Skipped {
+				_, _ = fmt.Fprintf(w.p.stdout, "  passed again: %s, which still cannot be applied\n", eventOf(&f))
+			}
 		}
 	}
 	if len(failed) > 0 {

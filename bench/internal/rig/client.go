@@ -29,7 +29,8 @@ func NewClient(url string, conns int) *Client {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Open sends a request as a user and returns the answer; body is JSON or empty.
-// headers are pairs of name and value. Any status but 200 is an error.
+// headers are pairs of name and value. Any status but 200 and 201 is an
+// error.
 func (c *Client) Open(ctx context.Context, user, method, path, body string, headers ...string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -46,7 +47,7 @@ func (c *Client) Open(ctx context.Context, user, method, path, body string, head
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		_ = resp.Body.Close()
 		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
