@@ -35,8 +35,9 @@ type Options struct {
 
 	// Page holds the web page: index.html answers / and /t/{id}, admin.html (or,
 	// without one, index.html) /admin, every other file answers at its own path,
-	// and what lies under assets/ is named by its content and never changes. It is
-	// read once, by [New]. nil = none.
+	// and what lies under assets/ is named by its content and never changes. A file
+	// with .gz behind the name of another is that one, compressed. It is read once,
+	// by [New]. nil = none.
 	Page fs.FS
 
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil = 404

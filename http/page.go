@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -29,8 +31,9 @@ type file struct {
 }
 
 const (
-	indexFile = "index.html"
-	adminFile = "admin.html"
+	indexFile  = "index.html"
+	adminFile  = "admin.html"
+	gzipSuffix = ".gz"
 )
 
 // The page may load from its own origin only, and nothing may embed it.
@@ -60,11 +63,12 @@ func readPage(fsys fs.FS) (page, error) {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			return err
 		}
-		raw, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			return err
+		if base, ok := strings.CutSuffix(name, gzipSuffix); ok {
+			if _, err := fs.Stat(fsys, base); err == nil {
+				return nil // that file, compressed
+			}
 		}
-		p.files[name], err = newFile(name, raw)
+		p.files[name], err = readFile(fsys, name)
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) { // dist was never built
@@ -77,7 +81,12 @@ func readPage(fsys fs.FS) (page, error) {
 	return p, err
 }
 
-func newFile(name string, raw []byte) (*file, error) {
+// readFile reads a file and, if the build has made one, its compressed twin.
+func readFile(fsys fs.FS, name string) (*file, error) {
+	raw, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256(raw)
 	f := &file{
 		mediaType: mediaTypes[path.Ext(name)],
@@ -88,6 +97,23 @@ func newFile(name string, raw []byte) (*file, error) {
 	if f.mediaType == "" {
 		f.mediaType = "application/octet-stream"
 	}
+	packed, err := fs.ReadFile(fsys, name+gzipSuffix)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		packed, err = pack(raw)
+	case err == nil:
+		err = checkPacked(packed, raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", name, gzipSuffix, err)
+	}
+	if len(packed) < len(raw)*9/10 {
+		f.gzipped = packed
+	}
+	return f, nil
+}
+
+func pack(raw []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
@@ -96,13 +122,22 @@ func newFile(name string, raw []byte) (*file, error) {
 	if _, err := w.Write(raw); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
+	err = w.Close()
+	return b.Bytes(), err
+}
+
+// checkPacked returns an error unless packed is raw: what is sent must not depend
+// on whether the client takes gzip.
+func checkPacked(packed, raw []byte) error {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return err
 	}
-	if b.Len() < len(raw)*9/10 {
-		f.gzipped = b.Bytes()
+	got, err := io.ReadAll(io.LimitReader(r, int64(len(raw))+1))
+	if err == nil && !bytes.Equal(got, raw) {
+		err = errors.New("it is another file, compressed: build the page again")
 	}
-	return f, nil
+	return err
 }
 
 // getIndex answers GET / and /t/{id}.
