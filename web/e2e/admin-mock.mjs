@@ -287,10 +287,17 @@ function followLog(mock, query, req, res) {
 
 function replay(mock, query, res) {
   const stream = query.has('user') ? `user-${query.get('user')}` : `thread-${query.get('thread')}`;
-  const steps = mock.steps.get(stream);
-  if (!steps) return fail(res, 404, 'not_found', 'not found');
-  const { event } = steps.at(-1);
-  const state = mock.states.get(stream);
+  const all = mock.steps.get(stream);
+  if (!all) return fail(res, 404, 'not_found', 'not found');
+  const upTo = all.slice(0, Number(query.get('revision') ?? all.length - 1) + 1);
+  if (query.get('steps') === 'true') {
+    const from = Number(query.get('after') ?? -1) + 1;
+    const steps = upTo.slice(from, from + Number(query.get('limit') ?? 100));
+    const more = from + steps.length < upTo.length;
+    return reply(res, { stream, position: '0', steps, ...(more && { has_more: true }), ...(steps.length > 0 && { after: steps.at(-1).event.revision }) });
+  }
+  const { event } = upTo.at(-1);
+  const state = upTo.length === all.length ? mock.states.get(stream) : stateAfter(upTo);
   const parts = [...state].filter(([key]) => key !== 'thread').map(([, part]) => part);
   reply(res, {
     stream,
@@ -298,8 +305,16 @@ function replay(mock, query, res) {
     position: event.position,
     time: event.time,
     ...(query.has('user') ? { tasks: parts.reverse() } : { thread: state.get('thread'), items: parts }),
-    ...(query.get('steps') === 'true' && { steps }),
   });
+}
+
+function stateAfter(steps) {
+  const state = new Map();
+  for (const { subject, after } of steps) {
+    if (after) state.set(subject, after);
+    else state.delete(subject);
+  }
+  return state;
 }
 
 function trace(wanted, res) {

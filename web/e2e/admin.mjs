@@ -138,6 +138,42 @@ export async function admin() {
     quiet(page);
   });
 
+  await test('admin: a long history is read in parts, and grows while it is looked at', async ({ after }) => {
+    const { mock, page } = await begin(after);
+    const change = (n) => ({ id: `tsk_${n % 30}`, title: `Change ${n}`, status: 'pending', completed: false });
+    for (let n = 0; n < 3000; n++) mock.append('user-long', 'task.updated.v1', { task_id: `tsk_${n % 30}` }, {}, `change ${n}`, [`tsk_${n % 30}`, change(n)]);
+    const replays = () => mock.requests.filter(({ path }) => path.endsWith('/replay')).length;
+    const step = page.getByRole('region', { name: 'Step' });
+    const state = page.getByRole('region', { name: 'State', exact: true });
+    await page.goto(`${mock.url}#stream?stream=user-long`);
+    await step.getByText('change 2999', { exact: true }).waitFor();
+    equal(await state.getByRole('listitem').count(), 30, 'tasks at the end');
+    check(replays() <= 4, `the end alone is read: ${replays()} reads`);
+    await page.getByRole('slider', { name: 'Revision' }).fill('1234');
+    await step.getByText('change 1234', { exact: true }).waitFor();
+    await state.getByText('Change 1205', { exact: true }).waitFor();
+    const read = replays();
+    await page.getByRole('heading', { name: /^Tasks/ }).click();
+    for (const n of [1233, 1232, 1231]) {
+      await page.keyboard.press('ArrowLeft');
+      await step.getByText(`change ${n}`, { exact: true }).waitFor();
+    }
+    equal(replays(), read, 'reads for moving within a part');
+    await page.keyboard.press('End');
+    await step.getByText('change 2999', { exact: true }).waitFor();
+    mock.append('user-long', 'task.updated.v1', { task_id: 'tsk_0' }, {}, 'change 3000', ['tsk_0', change(3000)]);
+    await step.getByText('change 3000', { exact: true }).waitFor();
+    await state.getByText('Change 3000', { exact: true }).waitFor();
+    await look(page, 'admin-stream-long');
+    await page.keyboard.press('ArrowLeft');
+    await step.getByText('change 2999', { exact: true }).waitFor();
+    mock.append('user-long', 'task.updated.v1', { task_id: 'tsk_1' }, {}, 'change 3001', ['tsk_1', change(3001)]);
+    await page.locator('.where').getByText('of 3001').waitFor();
+    equal(await step.getByText('change 2999', { exact: true }).count(), 1, 'the step that is looked at stays');
+    equal(await page.locator('.problem').count(), 0, 'doubts about the state');
+    quiet(page);
+  });
+
   await test('admin: a turn as a tree, by keyboard, and where its time went', async ({ after }) => {
     const { mock, page } = await begin(after);
     await page.goto(`${mock.url}#turn`);

@@ -60,7 +60,11 @@ export interface Replay {
   tasks?: Task[];
   thread?: { id: string; title?: string; created_at: string; status?: { type: string } };
   items?: ThreadItem[];
+  /** A page of them; also has_more and after are about it. */
   steps?: Step[];
+  has_more?: boolean;
+  /** The revision of the last of them. */
+  after?: number;
 }
 
 export type Kind = 'request' | 'message' | 'turn' | 'model' | 'tool' | 'event';

@@ -1,15 +1,17 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLasting } from '../shared/hooks';
 import { Icon } from '../shared/icons';
-import { replay, type Step } from './api';
+import type { Step } from './api';
 import { At, Empty, Problem, Skeleton, Type } from './bits';
 import { Diff } from './diff';
+import { explain } from './follow';
 import { family, ownerOf, plural } from './format';
 import { Glyph } from './glyph';
+import { StreamHistory } from './history';
 import { JsonView } from './json-view';
-import { useLoad } from './load';
 import { amend, go, href, place } from './router';
 import { StateView } from './state-view';
-import { agrees, Timeline } from './timeline';
+import type { Timeline } from './timeline';
 
 const playEvery = 700; // ms a step
 
@@ -23,7 +25,7 @@ export function StreamView() {
           Name a user or a thread above, and slide through what they had at any time. Streams of the log lead here too: <a href={href('log')}>open the log</a>.
         </Empty>
       ) : ownerOf(stream) ? (
-        <History key={stream} stream={stream} />
+        <Past key={stream} stream={stream} />
       ) : (
         <Empty title={`${stream} has no state`}>
           Only users and threads have one. <a href={href('log', { stream })}>Its events are in the log</a>.
@@ -59,43 +61,69 @@ function nameOf(text: string): string {
   return `${/^(thread:|thr_)/.test(text) ? 'thread' : 'user'}-${escaped.replaceAll('%40', '@')}`;
 }
 
-function History({ stream }: { stream: string }) {
-  const query = new URLSearchParams({ ...ownerOf(stream)!, steps: 'true' });
-  const { value: got, problem, slow, again } = useLoad((signal) => replay(query, signal));
-  const timeline = useMemo(() => got && new Timeline(got.steps ?? []), [got]);
-  if (problem) {
+/** Reads the history of a stream for as long as it is looked at. */
+function useHistory(stream: string): { history: StreamHistory | undefined; failure: string; again: () => void } {
+  const [history, set] = useState<StreamHistory>();
+  const [failure, setFailure] = useState('');
+  const [tries, retry] = useState(0);
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    const looking = new AbortController();
+    const fresh = new StreamHistory(stream, ownerOf(stream)!, () => redraw((n) => n + 1), looking.signal);
+    setFailure('');
+    fresh.open().then(
+      () => looking.signal.aborted || set(fresh),
+      (err) => looking.signal.aborted || setFailure(explain(err)),
+    );
+    return () => looking.abort();
+  }, [stream, tries]);
+  return { history, failure, again: () => retry(tries + 1) };
+}
+
+function Past({ stream }: { stream: string }) {
+  const { history, failure, again } = useHistory(stream);
+  const slow = useLasting(!history && failure === '');
+  if (failure) {
     return (
-      <Problem text={problem} retry={again}>
+      <Problem text={failure} retry={again}>
         The history could not be read:
       </Problem>
     );
   }
-  if (!got || !timeline) return slow ? <Skeleton label="Loading the history" /> : null;
-  if (timeline.steps.length === 0) return <Empty title="Nothing has happened here yet">No event is in {stream}.</Empty>;
+  if (!history) return slow ? <Skeleton label="Loading the history" /> : null;
+  if (history.last < 0) return <Empty title="Nothing has happened here yet">No event is in {stream}.</Empty>;
   return (
     <>
-      {!agrees(timeline, got) && <Problem text="What the steps changed does not add up to the state that the server has. Trust the server's; chatkitd replay shows it." />}
-      <Travel timeline={timeline} stream={stream} reload={again} />
+      {history.doubtful && <Problem text="What the steps changed does not add up to the state that the server has. Trust the server's; chatkitd replay shows it." />}
+      <Travel history={history} stream={stream} />
     </>
   );
 }
 
-function Travel({ timeline, stream, reload }: { timeline: Timeline; stream: string; reload: () => void }) {
-  const { steps } = timeline;
+const settle = 120; // ms that the slider rests before a part is read
+
+function Travel({ history, stream }: { history: StreamHistory; stream: string }) {
   const asked = place.value.query.get('revision');
-  const last = steps.length - 1;
-  const at = asked === null ? last : Math.max(0, Math.min(last, timeline.find(Number(asked))));
+  const { last } = history;
+  // Without a revision it is the end, also when that moves on.
+  const at = asked === null || !/^\d+$/.test(asked) ? last : Math.min(last, Number(asked));
+  const timeline = history.part(at);
+  const index = timeline?.find(at) ?? -1;
+  const step = timeline?.steps[index];
+  const slow = useLasting(!step);
   const [playing, setPlaying] = useState(false);
-  const move = (to: number) => {
-    const step = steps[Math.max(0, Math.min(last, to))]!;
-    amend({ revision: step.event.revision }, 'replace');
-  };
+  const move = (to: number) => amend({ revision: to >= last ? undefined : Math.max(0, to) }, 'replace');
   useEffect(() => {
-    if (!playing) return;
+    if (step) return;
+    const timer = setTimeout(() => void history.want(at), playing ? 0 : settle);
+    return () => clearTimeout(timer);
+  }, [history, at, step === undefined, playing]);
+  useEffect(() => {
+    if (!playing || !step) return;
     if (at >= last) return setPlaying(false);
     const timer = setTimeout(() => move(at + 1), playEvery);
     return () => clearTimeout(timer);
-  }, [playing, at, last]);
+  }, [playing, at, last, step === undefined]);
   const playOrPause = () => {
     if (!playing && at >= last) move(0);
     setPlaying(!playing);
@@ -115,8 +143,7 @@ function Travel({ timeline, stream, reload }: { timeline: Timeline; stream: stri
     addEventListener('keydown', keys);
     return () => removeEventListener('keydown', keys);
   });
-  const step = steps[at]!;
-  const { event } = step;
+  const what = step ? step.event.summary || step.event.type : 'not read yet';
   return (
     <>
       <div class="travel">
@@ -130,11 +157,11 @@ function Travel({ timeline, stream, reload }: { timeline: Timeline; stream: stri
           <Icon name="chevron" />
         </button>
         <div class="track">
-          <Ticks steps={steps} at={at} />
+          <Ticks steps={[...history.known()]} at={at} last={last} />
           <input
             type="range"
             aria-label="Revision"
-            aria-valuetext={`Revision ${event.revision} of ${steps[last]!.event.revision}: ${event.summary || event.type}`}
+            aria-valuetext={`Revision ${at} of ${last}: ${what}`}
             min={0}
             max={last}
             value={at}
@@ -145,38 +172,49 @@ function Travel({ timeline, stream, reload }: { timeline: Timeline; stream: stri
           />
         </div>
         <span class="where">
-          <b>{event.revision}</b> of {steps[last]!.event.revision}
+          <b>{at}</b> of {last}
         </span>
-        <button type="button" class="quiet" aria-label="Read again" title="Read what has happened since" onClick={reload}>
-          <Icon name="retry" size={14} />
-        </button>
       </div>
-      <div class="beside">
-        <StateView state={timeline.at(at)} step={step} stream={stream} />
-        <section class="step scroll" aria-label="Step" tabIndex={-1}>
-          <header>
-            <p class="headline">{event.summary || event.type}</p>
-            <p class="step-facts">
-              <Type type={event.type} /> <At iso={event.time} /> <a href={href('log', { stream, event: event.position })}>position {event.position}</a>
-            </p>
-            <Because step={step} />
-            <div class="buttons">
-              <a class="small" href={href('turn', { id: event.id, show: 'causes' })}>
-                <Glyph name="causes" size={14} /> What caused this?
-              </a>
-              <a class="small" href={href('turn', { id: event.id, show: 'effects' })}>
-                What did this cause? <Glyph name="effects" size={14} />
-              </a>
-            </div>
-          </header>
-          <Diff before={step.before} after={step.after} />
-          <JsonView label="Event" value={event.data} />
-        </section>
-      </div>
+      {history.problem && (
+        <Problem text={history.problem} retry={() => void history.want(at)}>
+          A part of the history could not be read:
+        </Problem>
+      )}
+      {step && timeline ? <Moment timeline={timeline} index={index} stream={stream} /> : slow && !history.problem && <Skeleton label="Loading this part of the history" />}
       <p class="offscreen" role="status">
-        {playing ? '' : `Revision ${event.revision}: ${event.summary || event.type}. ${plural(timeline.at(at).size, 'part')}.`}
+        {playing || !step ? '' : `Revision ${at}: ${what}. ${plural(timeline!.at(index).size, 'part')}.`}
       </p>
     </>
+  );
+}
+
+// Moment is the state after a step, beside the step.
+function Moment({ timeline, index, stream }: { timeline: Timeline; index: number; stream: string }) {
+  const step = timeline.steps[index]!;
+  const { event } = step;
+  return (
+    <div class="beside">
+      <StateView state={timeline.at(index)} step={step} stream={stream} />
+      <section class="step scroll" aria-label="Step" tabIndex={-1}>
+        <header>
+          <p class="headline">{event.summary || event.type}</p>
+          <p class="step-facts">
+            <Type type={event.type} /> <At iso={event.time} /> <a href={href('log', { stream, event: event.position })}>position {event.position}</a>
+          </p>
+          <Because step={step} />
+          <div class="buttons">
+            <a class="small" href={href('turn', { id: event.id, show: 'causes' })}>
+              <Glyph name="causes" size={14} /> What caused this?
+            </a>
+            <a class="small" href={href('turn', { id: event.id, show: 'effects' })}>
+              What did this cause? <Glyph name="effects" size={14} />
+            </a>
+          </div>
+        </header>
+        <Diff before={step.before} after={step.after} />
+        <JsonView label="Event" value={event.data} />
+      </section>
+    </div>
   );
 }
 
@@ -203,13 +241,16 @@ function Because({ step: { cause } }: { step: Step }) {
 
 const width = 1000; // of the picture, in its own units
 
-// A mark for each step, in the colour of its kind.
-function Ticks({ steps, at }: { steps: readonly Step[]; at: number }) {
-  const each = width / Math.max(1, steps.length - 1);
+// A mark for each step that has been read, in the colour of its kind.
+function Ticks({ steps, at, last }: { steps: readonly Step[]; at: number; last: number }) {
+  const each = width / Math.max(1, last);
   const stride = Math.ceil(steps.length / 400); // more cannot be told apart
+  const mark = Math.max(1.5, Math.min(4, each * stride * 0.6));
   return (
     <svg class="ticks" viewBox={`0 0 ${width} 10`} preserveAspectRatio="none" aria-hidden="true">
-      {steps.map((step, i) => i % stride === 0 && <rect key={i} data-family={family(step.event.type)} data-past={i <= at} x={i * each - 1} y={0} width={Math.max(1.5, Math.min(4, each * stride * 0.6))} height={10} />)}
+      {steps.map(
+        ({ event }, i) => i % stride === 0 && <rect key={event.revision} data-family={family(event.type)} data-past={event.revision <= at} x={event.revision * each - 1} y={0} width={mark} height={10} />,
+      )}
     </svg>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Step } from './api';
-import { agrees, changes, Timeline } from './timeline';
+import { agrees, changes, stateOf, Timeline } from './timeline';
 
 const step = (revision: number, subject: string, before: unknown, after: unknown) =>
   ({ event: { revision, type: 't' }, subject, before, after }) as Step;
@@ -38,9 +38,20 @@ test('a long history gives the same states from its marks', () => {
 test('the last state is held against the server’s', () => {
   const timeline = new Timeline(history);
   const state = (...ids: string[]) => ({ stream: 's', position: '5', tasks: ids.map((id) => ({ id })) }) as never;
-  expect(agrees(timeline, state('a'))).toBe(true);
-  expect(agrees(timeline, state('b'))).toBe(false);
-  expect(agrees(timeline, state('a', 'b'))).toBe(false);
+  const end = timeline.at(history.length - 1);
+  expect(agrees(end, state('a'))).toBe(true);
+  expect(agrees(end, state('b'))).toBe(false);
+  expect(agrees(end, state('a', 'b'))).toBe(false);
+});
+
+test('a part goes on from the state before it, and with what comes', () => {
+  const whole = new Timeline(history);
+  const base = stateOf({ stream: 's', position: '2', tasks: [{ id: 'b', title: 'Anna' }, milk] } as never);
+  expect([...base.keys()]).toEqual(['a', 'b']);
+  const part = new Timeline(history.slice(2, 3), base);
+  part.extend(history.slice(3));
+  for (const i of [-1, 0, 1, 2]) expect([...part.at(i)]).toEqual([...whole.at(i + 2)]);
+  expect(part.find(3)).toBe(1);
 });
 
 test('a deleted thread has nothing left', () => {

@@ -1,9 +1,8 @@
-// The history of one stream: every step, and the state after each of them.
+// A part of the history of one stream: its steps, and the state after each of them.
 //
 // The server tells what each step changed, and the states are put together from
-// that: moving through time asks nothing of the server, and so leaves no trail
-// of reads in the audit log. The last state is compared with the one that the
-// server has folded itself.
+// that and from the state before the first step: moving within the part asks
+// nothing of the server, and so leaves no trail of reads in the audit log.
 import type { Replay, Step } from './api';
 
 export type Part = Record<string, unknown> & { id?: string };
@@ -13,16 +12,24 @@ export type State = ReadonlyMap<string, Part>;
 const every = 256; // a state is kept for each so many steps
 
 export class Timeline {
-  readonly steps: readonly Step[];
-  private readonly kept: State[] = [new Map()];
+  readonly steps: Step[] = [];
+  private readonly kept: State[];
+  private readonly end: Map<string, Part>;
 
-  constructor(steps: readonly Step[]) {
-    this.steps = steps;
-    const state = new Map<string, Part>();
-    steps.forEach((step, i) => {
-      apply(state, step);
-      if ((i + 1) % every === 0) this.kept.push(new Map(state));
-    });
+  /** base is the state before the first step. */
+  constructor(steps: readonly Step[], base: State = new Map()) {
+    this.kept = [base];
+    this.end = new Map(base);
+    this.extend(steps);
+  }
+
+  /** Adds what has happened behind the last step. */
+  extend(steps: readonly Step[]): void {
+    for (const step of steps) {
+      apply(this.end, step);
+      this.steps.push(step);
+      if (this.steps.length % every === 0) this.kept.push(new Map(this.end));
+    }
   }
 
   /** The state after step i; -1 is before the first. */
@@ -39,6 +46,15 @@ export class Timeline {
   }
 }
 
+/** The state that the server has folded, as the steps go on from it. */
+export function stateOf({ tasks, thread, items }: Replay): State {
+  const state = new Map<string, Part>();
+  if (thread) state.set('thread', { ...thread });
+  for (const task of tasks?.toReversed() ?? []) state.set(task.id, { ...task }); // they come newest first
+  for (const item of items ?? []) state.set(item.id, item);
+  return state;
+}
+
 function apply(state: Map<string, Part>, { subject, before, after }: Step): void {
   if (after === null || after === undefined) {
     // Nothing of it is left, or (of an event that changes nothing) there was nothing.
@@ -52,9 +68,8 @@ function apply(state: Map<string, Part>, { subject, before, after }: Step): void
   state.set(subject, Object.assign(part, after));
 }
 
-/** Whether the steps lead to the state that came with them. */
-export function agrees(timeline: Timeline, replay: Replay): boolean {
-  const state = timeline.at(timeline.steps.length - 1);
+/** Whether a state that was put together from steps is the one that the server has. */
+export function agrees(state: State, replay: Replay): boolean {
   const parts = replay.tasks ?? replay.items ?? [];
   const own = [...state.keys()].filter((id) => id !== 'thread');
   return own.length === parts.length && parts.every((part) => state.has(part.id));

@@ -76,8 +76,10 @@ export function TreePicture({ picture, chosen, lit, choose }: Props) {
 
 // A tool is told apart by its name and by what it is called for, not by its
 // arguments in their order.
+// Of the calls of a model the number says which it was.
 function namesOf({ node }: Box): [name: string, title: string] {
-  const { name, arguments: given } = (node.detail ?? {}) as { name?: string; arguments?: Record<string, unknown> };
+  const { name, arguments: given, n } = (node.detail ?? {}) as { name?: string; arguments?: Record<string, unknown>; n?: number };
+  if (node.kind === 'model' && n) return [`Model, call ${n}`, node.title];
   if (node.kind !== 'tool' || !name) return [titles[node.kind] ?? node.kind, node.title];
   const what = given?.['title'] ?? given?.['name'] ?? given?.['task_id'];
   return [name, typeof what === 'string' ? what : JSON.stringify(given ?? {})];
