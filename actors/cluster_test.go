@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type wire struct {
 	mu     sync.Mutex
 	cut    bool
 	mute   bool          // appends are refused, reads are not
+	lossy  int           // one in so many answers to an append is lost; 0 is none
 	deaf   bool          // subscriptions give nothing, the rest works
 	frozen chan struct{} // nil: it is not
 	change chan struct{} // closed, and replaced, at every change
@@ -47,11 +49,17 @@ func (w *wire) set(cut, frozen bool) {
 	w.change = make(chan struct{})
 }
 
-// setMute and setDeaf take a part of the store away.
+// setMute, setLossy and setDeaf take a part of the store away.
 func (w *wire) setMute(mute bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mute = mute
+}
+
+func (w *wire) setLossy(lossy int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lossy = lossy
 }
 
 func (w *wire) setDeaf(deaf bool) {
@@ -106,7 +114,7 @@ func (w *wire) Append(ctx context.Context, stream string, expected events.Revisi
 		return events.Appended{}, err
 	}
 	w.mu.Lock()
-	mute := w.mute
+	mute, lost := w.mute, w.lossy > 0 && rand.IntN(w.lossy) == 0
 	w.mu.Unlock()
 	if mute {
 		return events.Appended{}, fmt.Errorf("the log is read-only: %w", events.ErrUnavailable)
@@ -116,6 +124,9 @@ func (w *wire) Append(ctx context.Context, stream string, expected events.Revisi
 		if lost := w.take()(stream); lost != nil {
 			return events.Appended{}, lost
 		}
+	}
+	if lost {
+		return events.Appended{}, fmt.Errorf("the answer is lost: %w", events.ErrUnavailable)
 	}
 	if late := w.pass(ctx); late != nil {
 		return events.Appended{}, late

@@ -25,7 +25,8 @@ type remote struct {
 	thread chatkit.Thread
 	next   uint64 // the revision to read from
 	stream *turnStream
-	wake   chan struct{} // cap 1: the thread's stream has grown
+	wake   chan struct{}   // cap 1: the thread's stream has grown
+	over   <-chan struct{} // closed when the turn has ended: wake may go to the reader of the next one
 }
 
 // watchTurn returns the stream of a turn that another process runs, nil if it has
@@ -47,7 +48,7 @@ func (s *System) watchTurn(d *distant) (chatkitd.TurnStream, error) {
 		return nil, chatkitd.Errorf(chatkitd.CodeUnavailable, "as many answers of other servers are followed as can be at once; try again in a moment")
 	}
 	r := &remote{
-		sys: s, id: a.thread, thread: d.thread, next: d.started + 1, wake: make(chan struct{}, 1),
+		sys: s, id: a.thread, thread: d.thread, next: d.started + 1, wake: make(chan struct{}, 1), over: a.done,
 		stream: &turnStream{turn: d.turn, epoch: epochLog},
 	}
 	if err := r.stream.publish(true, visible{event: chatkit.StreamOptions{AllowCancel: true}}); err != nil {
@@ -122,6 +123,8 @@ func (r *remote) live() {
 		}
 		select {
 		case <-r.wake:
+		case <-r.over:
+			r.over = nil
 		case <-retry:
 		case <-r.sys.base.Done():
 		}
