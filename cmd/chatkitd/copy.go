@@ -79,7 +79,7 @@ func (c copyCmd) Run(p *program) (err error) {
 	defer func() { err = errors.Join(err, target.close()) }()
 
 	began := time.Now()
-	show := &copyWatch{p: p, json: c.JSON}
+	show := &copyWatch{p: p, json: c.JSON, counts: source.dense()}
 	defer show.end()
 	var copied logcopy.Result
 	if !c.Verify {
@@ -237,10 +237,11 @@ func (l place) openTarget(p *program, write bool) (*opened, error) {
 
 // copyWatch shows how far a copy is.
 type copyWatch struct {
-	p     *program
-	json  bool
-	phase string
-	bar   *countBar
+	p      *program
+	json   bool
+	counts bool // the positions of the source count events
+	phase  string
+	bar    *countBar
 }
 
 // copyProgress is a line of --json.
@@ -259,7 +260,7 @@ func (w *copyWatch) see(at logcopy.Progress) {
 	}
 	if at.Phase != w.phase {
 		w.end()
-		w.phase, w.bar = at.Phase, newCountBar(w.p.stderr, at.Phase)
+		w.phase, w.bar = at.Phase, newBar(w.p.stderr, at.Phase, w.counts)
 	}
 	w.bar.set(at.Position.Commit, at.Head.Commit)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/chatkitd/chatkitd/internal/embedded"
+	"github.com/chatkitd/chatkitd/internal/snapshots"
 	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
@@ -133,6 +134,24 @@ func TestLostReadModels(t *testing.T) {
 			}
 			if status := s.wait(t); status != exitOK {
 				t.Errorf("exit status %d", status)
+			}
+		})
+	}
+}
+
+// TestReadOnlyFiles has files of read models and snapshots that cannot be written
+// to: the program says so instead of serving what it cannot keep.
+func TestReadOnlyFiles(t *testing.T) {
+	for _, name := range []string{"readmodels-tasks-1.db", snapshots.FileName, snapshots.FileName + "-wal"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, name)
+			if err := os.Mkdir(file, 0o700); err != nil { // root may write to any file, but not to a folder
+				t.Fatal(err)
+			}
+			status, _, stderr := command(t, "serve", "--listen=127.0.0.1:0", "--data="+dir)
+			if status != exitFault || !strings.Contains(stderr, "cannot write to a file of its own") || !strings.Contains(stderr, file) {
+				t.Errorf("exit status %d: %s", status, stderr)
 			}
 		})
 	}

@@ -52,6 +52,9 @@ func openData(ctx context.Context, cfg *config.Config, log *slog.Logger, reg pro
 	if err := d.look(ctx); err != nil {
 		return nil, err
 	}
+	if err := checkWritable(cfg.Data); err != nil {
+		return nil, err
+	}
 	if d.snapshots, err = snapshots.Open(ctx, cfg.Data, log, reg); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,32 @@ func checkLogIsThere(dir string) error {
 		return nil
 	}
 	return fmt.Errorf("the event store %s is missing or empty, but %s was made from it: restore it from a backup, or move the folder away to begin anew", file, views)
+}
+
+// checkWritable refuses files of read models and snapshots that may only be read:
+// SQLite opens them, and nothing that is written to them would be kept. It is for
+// the time before they are opened: to close any descriptor of a file drops SQLite's
+// locks on it.
+func checkWritable(dir string) error {
+	for _, pattern := range []string{"readmodels*", snapshots.FileName + "*"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("the server cannot write to a file of its own: %w", err)
+			}
+			if err := f.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // close closes in the reverse order of opening.

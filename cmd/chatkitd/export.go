@@ -31,7 +31,7 @@ Examples:
 
 // Run exports a user.
 func (c exportCmd) Run(p *program) (err error) {
-	bar := newCountBar(p.stderr, "exporting")
+	bar := newCountBar(p, "exporting")
 	log, err := openLog(p, audit.Options{Progress: func(at, head chatkitd.Position) { bar.set(at.Commit, head.Commit) }})
 	if err != nil {
 		return err

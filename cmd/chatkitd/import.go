@@ -105,7 +105,7 @@ func send(p *program, dir string) (into string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	show := &copyWatch{p: p}
+	show := &copyWatch{p: p, counts: true}
 	defer show.end()
 	if _, err = logcopy.Copy(p.ctx, from, to, show.see); err == nil {
 		_, err = logcopy.Compare(p.ctx, from, to, show.see)
@@ -145,7 +145,7 @@ func fill(p *program, dir string, in io.Reader) (_ *audit.Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	bar := newCountBar(p.stderr, "importing")
+	bar := newBar(p.stderr, "importing", true)
 	n, err := audit.Import(p.ctx, store, in, func(done uint64) { bar.set(done, done) })
 	bar.end()
 	if errors.As(err, new(*audit.LineError)) {

@@ -36,7 +36,7 @@ Examples:
 // Run prints a causal tree.
 func (c traceCmd) Run(p *program) (err error) {
 	zone := zoneOf(c.UTC)
-	bar := newCountBar(p.stderr, "searching the log")
+	bar := newCountBar(p, "searching the log")
 	log, err := openLog(p, audit.Options{Location: zone, Progress: func(at, head chatkitd.Position) { bar.set(at.Commit, head.Commit) }})
 	if err != nil {
 		return err

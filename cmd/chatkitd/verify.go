@@ -47,7 +47,7 @@ func (c verifyCmd) Run(p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
-	bar := newCountBar(p.stderr, "verifying")
+	bar := newCountBar(p, "verifying")
 	if c.JSON {
 		bar = &countBar{}
 	}
