@@ -18,16 +18,17 @@ ARG TARGETARCH
 ARG VERSION=development
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/chatkitd ./cmd/chatkitd \
- && mkdir -m 0700 /out/data
+ && mkdir /out/lib && mkdir -m 0700 /out/lib/chatkitd
 
 FROM scratch
+WORKDIR /var/lib
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/chatkitd /chatkitd
-# A new volume takes over the owner of this folder.
-COPY --from=build --chown=65532:65532 /out/data /var/lib/chatkitd
+# The data folder, mode 0700; a new volume takes over its owner and mode.
+COPY --from=build --chown=65532:65532 /out/lib .
 USER 65532:65532
 ENV CHATKITD_LISTEN=0.0.0.0:8000 CHATKITD_DATA=/var/lib/chatkitd
-# There is no /tmp: SQLite sorts in the working folder, which has to be writable and to have room.
+# There is no /tmp: what SQLite sorts on disk it sorts in the working folder, where there is room.
 WORKDIR /var/lib/chatkitd
 VOLUME /var/lib/chatkitd
 EXPOSE 8000
