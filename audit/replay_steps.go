@@ -66,7 +66,11 @@ func (p *stepPage) add(s chatkitd.ReplayStep) error {
 }
 
 func stepSize(s *chatkitd.ReplayStep) int {
-	return len(s.Event.Data) + len(s.Event.Metadata) + len(s.Before) + len(s.After)
+	n := len(s.Event.Data) + len(s.Event.Metadata) + len(s.Before) + len(s.After)
+	if s.Cause != nil {
+		n += len(s.Cause.Text)
+	}
+	return n
 }
 
 // into puts the page into an answer.

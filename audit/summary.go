@@ -300,9 +300,22 @@ func because(what, reason string) string {
 
 func quote(s string) string { return "“" + line(s) + "”" }
 
-// line makes one line of a text that somebody else wrote: nothing in it may move
-// the cursor of a terminal, change its colours, or turn the direction of writing.
+// longest is how many characters of a text a summary has: nobody reads on.
+const longest = 500
+
+// line makes one line of a text that somebody else wrote, and cuts it when it is
+// too long: nothing in it may move the cursor of a terminal, change its colours, or
+// turn the direction of writing.
 func line(s string) string {
+	if len(s) > longest {
+		n := 0
+		for i := range s {
+			if n++; n > longest {
+				s = s[:i] + "…"
+				break
+			}
+		}
+	}
 	clean := func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -317,14 +330,9 @@ func line(s string) string {
 
 // compact writes JSON on one line, cut where nobody reads on.
 func compact(raw json.RawMessage) string {
-	const longest = 500
 	var b bytes.Buffer
 	if len(raw) == 0 || json.Compact(&b, raw) != nil {
 		return line(string(raw))
 	}
-	s := []rune(line(b.String()))
-	if len(s) > longest {
-		return string(s[:longest]) + "…"
-	}
-	return string(s)
+	return line(b.String())
 }

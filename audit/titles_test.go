@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
@@ -116,5 +118,20 @@ func TestTitlesReadLittle(t *testing.T) {
 	}
 	if n := w.store.reads - read; n > 10_200 {
 		t.Errorf("%d events read for a page of 50", n)
+	}
+}
+
+// TestSummariesAreShort wants what a person wrote cut: a summary is one line.
+func TestSummariesAreShort(t *testing.T) {
+	w := newWorld(t)
+	w.say("alice", "", strings.Repeat("añ", 50_000), events.TaskAdded{TaskID: "tsk_1", Title: strings.Repeat("b\u202e", 50_000)})
+	page, err := w.auditor(true).Events(t.Context(), chatkitd.EventQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range page.Data {
+		if n := utf8.RuneCountInString(v.Summary); n > 600 || !utf8.ValidString(v.Summary) {
+			t.Errorf("%s: %d characters", v.Type, n)
+		}
 	}
 }
