@@ -8,8 +8,9 @@ import (
 // readModels is what readiness asks; it must not cost anything, since probes come
 // at any rate.
 type readModels interface {
-	Behind() error // those that catch up
-	Halted() error // those that an operator has to look after
+	Behind() error   // those that catch up
+	Unserved() error // those that have nothing to answer with
+	Halted() error   // those that an operator has to look after
 }
 
 // readiness is the checks of the read models.
@@ -21,10 +22,11 @@ type readiness struct {
 // caughtUp is the check that the read models have once, since the start, come to
 // the end of the log. One that is halted is not waited for: the server is of use
 // without it. Later a burst of writes may put them behind for a moment, which is
-// no reason to send people away.
+// no reason to send people away; tables that were found damaged are one, until
+// others are built in their place.
 func (r *readiness) caughtUp(context.Context) error {
 	if r.done.Load() {
-		return nil
+		return r.models.Unserved()
 	}
 	if err := r.models.Behind(); err != nil {
 		return err

@@ -5,24 +5,27 @@ import (
 	"testing"
 )
 
-type fakeModels struct{ behind, halted error }
+type fakeModels struct{ behind, unserved, halted error }
 
-func (m *fakeModels) Behind() error { return m.behind }
-func (m *fakeModels) Halted() error { return m.halted }
+func (m *fakeModels) Behind() error   { return m.behind }
+func (m *fakeModels) Unserved() error { return m.unserved }
+func (m *fakeModels) Halted() error   { return m.halted }
 
-// TestReadiness has read models that catch up once, and may lag and halt later.
+// TestReadiness has read models that catch up once, and may lag, halt and break
+// later.
 func TestReadiness(t *testing.T) {
-	behind, halted := errors.New("behind"), errors.New("halted")
+	behind, halted, damaged := errors.New("behind"), errors.New("halted"), errors.New("damaged")
 	m := &fakeModels{}
 	r := &readiness{models: m}
-	for i, step := range []struct{ behind, halted, notReady error }{
-		{behind, nil, behind},
-		{behind, halted, behind},
-		{nil, halted, nil}, // the others are there
-		{behind, nil, nil},
-		{nil, nil, nil},
+	for i, step := range []struct{ behind, unserved, halted, notReady error }{
+		{behind, nil, nil, behind},
+		{behind, nil, halted, behind},
+		{nil, nil, halted, nil}, // the others are there
+		{behind, nil, nil, nil},
+		{behind, damaged, halted, damaged}, // nobody is served by it
+		{nil, nil, nil, nil},
 	} {
-		m.behind, m.halted = step.behind, step.halted
+		m.behind, m.unserved, m.halted = step.behind, step.unserved, step.halted
 		if err := r.caughtUp(t.Context()); !errors.Is(err, step.notReady) {
 			t.Errorf("step %d: caught up: %v, want %v", i, err, step.notReady)
 		}
