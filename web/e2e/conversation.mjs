@@ -149,6 +149,11 @@ export async function conversation() {
     await stopButton(page).click();
     await page.getByText('You stopped this answer.').waitFor();
     check((await answers(page).textContent()).startsWith('Paragraph 1'), 'what was there is kept');
+    await page.reload();
+    await page.getByText('You stopped this answer.').waitFor();
+    equal(await page.getByText('You stopped this answer.').count(), 1, 'told once, also after a reload');
+    await look(page, 'stopped');
+    await axe(page, 'stopped');
     await page.getByRole('button', { name: 'Retry' }).click();
     await eventually(async () => (await answers(page).count()) === 1 && (await stopButton(page).isVisible()), 'one answer, which streams');
     await message(page).press('Escape');
@@ -156,6 +161,38 @@ export async function conversation() {
     await page.getByRole('button', { name: 'Retry' }).click();
     await answers(page).getByText('Short.').waitFor();
     equal(await questions(page).count(), 1, 'questions');
+    mock.scripts.push({ text: long }, { text: 'Another.' });
+    await say(page, 'and now?');
+    await answers(page).getByText('Paragraph 1 of').waitFor();
+    await stopButton(page).click();
+    await page.getByText('You stopped this answer.').waitFor();
+    await say(page, 'never mind');
+    await answers(page).getByText('Another.').waitFor();
+    await page.getByText('You stopped this answer.').waitFor(); // it stays where it was
+    equal(await page.getByRole('button', { name: 'Retry' }).count(), 0, 'offers of a retry');
+    quiet(page);
+  });
+
+  await test('what was seen at one server is asked of every other', async ({ after }) => {
+    const { mock, page } = await begin(after, { delay: 2 });
+    await page.goto(mock.url);
+    await say(page, 'what is left?');
+    await answered(page);
+    const sent = () => mock.requests.at(-1).headers['x-chatkitd-position'];
+    const at = String(mock.head); // told by a comment of the stream: the log is behind it by now
+    await page.reload();
+    await answers(page).first().waitFor();
+    check(mock.requests.some((r) => r.body?.type === 'items.list' && r.headers['x-chatkitd-position'] === at), `it reads up to ${at}, after a reload too`);
+    mock.head = 5; // another log
+    mock.requests.length = 0;
+    await page.reload();
+    await answers(page).first().waitFor();
+    equal(await questions(page).count(), 1, 'questions');
+    await page.getByRole('textbox', { name: 'Add a task' }).fill('milk');
+    await page.getByRole('textbox', { name: 'Add a task' }).press('Enter');
+    await eventually(() => mock.requests.at(-1).method === 'POST' && mock.requests.at(-1).path === '/api/v1/tasks', 'the task is added');
+    check(Number(sent() ?? 0) < 1_000_000, `the position of the log before is forgotten, it sends ${sent()}`);
+    await page.locator('.task').getByText('milk').waitFor();
     quiet(page);
   });
 

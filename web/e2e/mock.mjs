@@ -29,6 +29,7 @@ export async function startMock(options = {}) {
     validTokens: undefined, // a Set where only these are good
     hold: undefined, // while a promise: answers to queries wait for it
     halt: undefined, // {word, until}: answers wait for the promise before that word
+    head: 1_000_000, // the position of the last event; of the live list it is a smaller one
     users: new Map(),
     sockets: new Set(),
     requests: [],
@@ -119,6 +120,9 @@ async function handle(mock, req, res) {
   }
   const name = bearer[1] === 'a.' ? JSON.parse(Buffer.from(bearer[2].split('.')[0], 'base64url')).sub : bearer[2];
   const user = mock.user(name);
+  // A log whose positions count the requests that may change something.
+  if (Number(req.headers['x-chatkitd-position'] ?? 0) > mock.head) return fail(res, 400, 'unknown_position', 'it lies past the end of the log');
+  if (req.method !== 'GET') res.setHeader('X-ChatKitd-Position', String(++mock.head));
   if (url.pathname.startsWith('/api/v1/tasks')) return tasks(mock, user, req, res, url, body);
   if (url.pathname === '/api/v1/chatkit') return chatkit(mock, user, res, body);
   const match = /^\/api\/v1\/chatkit\/threads\/([^/]+)\/(stream|cancel)$/.exec(url.pathname);
@@ -252,7 +256,8 @@ async function run(mock, user, thread, question, res, created, retried) {
   send({ type: 'stream_options', stream_options: { allow_cancel: true } });
   await answer();
   turn.ended = true;
-  for (const reader of turn.readers) reader.end();
+  mock.head++;
+  for (const reader of turn.readers) reader.end(`: position ${mock.head}\n\n`);
   if (thread.turn === turn) thread.turn = undefined;
 
   async function answer() {
@@ -302,6 +307,7 @@ async function run(mock, user, thread, question, res, created, retried) {
     if (script.error) return send({ type: 'error', code: 'stream.error', message: script.error, allow_retry: true });
     for (const source of script.sources ?? []) part.annotations.push({ type: 'annotation', source });
     if (part.text !== '') done(item);
+    if (part.text !== '' && turn.cancelled) done({ ...base('cut'), type: 'task', task: { type: 'custom', title: 'Stopped', status_indicator: 'none' } });
     if (!thread.title && !turn.cancelled) {
       thread.title = question.content[0].text.slice(0, 40);
       send({ type: 'thread.updated', thread: wireThread(thread) });

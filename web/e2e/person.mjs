@@ -145,6 +145,25 @@ export async function person(given, bin) {
     });
 
     if (bin) {
+      await test('real: an answer that was stopped half-way says so, also after a reload', async () => {
+        const page = await as(alice);
+        await page.goto(url);
+        await message(page).waitFor();
+        await say(page, 'what is left?');
+        await answers(page).locator('.md').filter({ hasText: /\w+ \w+/ }).waitFor();
+        await stopButton(page).click();
+        await page.getByText('You stopped this answer.').waitFor();
+        const said = await answers(page).innerText();
+        await page.reload();
+        await page.getByText('You stopped this answer.').waitFor();
+        equal(await answers(page).innerText(), said, 'what was said');
+        await say(page, 'what is left?');
+        await eventually(async () => (await answers(page).count()) === 2, 'another answer');
+        await stopButton(page).waitFor({ state: 'detached' });
+        equal(await page.getByText('You stopped this answer.').count(), 1, 'marks');
+        quiet(page);
+      });
+
       await test('real: kill -9 in mid-answer, restart: nothing lost, doubled or stuck', async () => {
         const page = await as(alice);
         await page.goto(url);
