@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ func worker(tasks chatkitd.Tasks) agent {
 // TestChaos lets three processes work on a few threads while each of them is
 // paused, cut off and made mute at random. Afterwards the log must make sense.
 func TestChaos(t *testing.T) {
-	rounds := 150
+	rounds := 60
 	if testing.Short() {
 		rounds = 20
 	}
@@ -101,20 +102,39 @@ func chaos(t *testing.T, total map[string]int) {
 	var readers sync.WaitGroup
 	var mu sync.Mutex
 	shown := map[string]bool{} // ids of items that somebody has seen as done
-	read := func(st chatkitd.TurnStream) {
+	read := func(m *member, st chatkitd.TurnStream) {
 		readers.Go(func() {
-			_, all := collectFor(t, st, time.Hour) // each ends
-			mu.Lock()
-			defer mu.Unlock()
-			for _, m := range doneItem.FindAllStringSubmatch(all, -1) {
-				shown[m[1]] = true
+			var n uint64
+			limit := time.After(time.Hour)
+			for {
+				frames, ended, more := st.After(n)
+				mu.Lock()
+				for _, f := range frames {
+					n = f.N
+					if found := doneItem.FindSubmatch(f.Data); found != nil {
+						shown[string(found[1])] = true
+					}
+				}
+				mu.Unlock()
+				if ended {
+					return
+				}
+				select {
+				case <-more:
+				case <-m.killed: // and its readers with it
+					return
+				case <-limit:
+					t.Errorf("the stream of %s does not end", st.Turn())
+					return
+				}
 			}
 		})
 	}
 	var commands sync.WaitGroup
 	for range 60 {
-		m, id := nodes[rand.IntN(3)], threads[rand.IntN(3)]
-		act := rand.IntN(12)
+		at := rand.IntN(3)
+		m, id := nodes[rand.IntN(3)], threads[len(threads)-1-at]
+		act := rand.IntN(14)
 		switch act {
 		case 0:
 			m.wire.set(false, true)
@@ -128,6 +148,14 @@ func chaos(t *testing.T, total map[string]int) {
 			m.wire.set(false, false)
 			m.wire.setMute(false)
 			m.wire.setDeaf(false)
+		case 12: // kill -9, and a restart
+			m.gone()
+			close(m.killed)
+			again := join(t, store, fmt.Sprint("node_", slices.Index(nodes, m)), nil, agent)
+			nodes[slices.Index(nodes, m)] = again
+			again.wire.setLossy(30)
+			again.Recover(t.Context(), threads)
+			total["killed"]++
 		default:
 			commands.Go(func() {
 				var err error
@@ -141,18 +169,27 @@ func chaos(t *testing.T, total map[string]int) {
 					_, err = m.DoThread(context.Background(), by("alice"), chatkitd.CancelTurn{Thread: id})
 				case 11:
 					_, err = m.DoThread(context.Background(), by("alice"), chatkitd.RenameThread{Thread: id, Title: chatkitd.NewID("")})
+				case 13:
+					_, err = m.DoThread(context.Background(), by("alice"), chatkitd.DeleteThread{Thread: id})
 				}
 				switch chatkitd.CodeOf(err) {
-				case "", chatkitd.CodeBusy, chatkitd.CodeUnavailable, chatkitd.CodeTimeout, chatkitd.CodeConflict:
+				case "", chatkitd.CodeNotFound, chatkitd.CodeBusy, chatkitd.CodeUnavailable, chatkitd.CodeTimeout, chatkitd.CodeConflict:
 				default:
 					t.Errorf("command %d: %v", act, err)
 				}
 				if err == nil && st != nil {
-					read(st)
+					read(m, st)
 				}
 			})
 		}
 		time.Sleep(time.Duration(rand.IntN(10_000)) * time.Millisecond)
+		if act == 13 {
+			m := nodes[rand.IntN(3)]
+			if st, err := m.StartTurn(t.Context(), by("alice"), chatkitd.CreateThread{Input: says("hello")}); err == nil {
+				threads = append(threads, threadOf(t, st))
+				read(m, st)
+			}
+		}
 	}
 	for _, m := range nodes {
 		m.wire.set(false, false)
@@ -222,6 +259,7 @@ func decoded(t *testing.T, rec events.Recorded) (events.Event, events.Metadata) 
 func history(t *testing.T, store events.Store, id chatkitd.ThreadID, effects map[string]int, items map[string]bool, total map[string]int) {
 	t.Helper()
 	var turn chatkitd.TurnID
+	deleted := false
 	calls := map[string]bool{}
 	end := func(which chatkitd.TurnID, how string) {
 		if which != turn {
@@ -240,7 +278,13 @@ func history(t *testing.T, store events.Store, id chatkitd.ThreadID, effects map
 			t.Fatal(err)
 		}
 		ev, _ := decoded(t, rec)
+		if deleted {
+			t.Errorf("a %s follows the thread's end", rec.Type)
+		}
 		switch ev := ev.(type) {
+		case events.ThreadDeleted:
+			deleted = true
+			total["deleted"]++
 		case events.TurnStarted:
 			if turn != "" {
 				t.Errorf("%s begins while %s runs", ev.TurnID, turn)

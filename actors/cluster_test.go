@@ -190,12 +190,14 @@ type member struct {
 	wire  *wire
 	ended chan error // what Run returned
 	stop  context.CancelFunc
+
+	killed chan struct{} // for tests that do so
 }
 
 // join starts a process on a log. In a bubble of synctest it has its real times.
 func join(t *testing.T, store events.Store, instance string, a agent, change ...func(*actors.Options)) *member {
 	t.Helper()
-	m := &member{wire: newWire(store), ended: make(chan error, 1)}
+	m := &member{wire: newWire(store), ended: make(chan error, 1), killed: make(chan struct{})}
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("CHATKITD_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", instance)
