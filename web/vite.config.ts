@@ -24,5 +24,5 @@ export default defineConfig({
   server: {
     proxy: { '/api': backend, '/auth': backend },
   },
-  test: { include: ['src/**/*.test.{ts,tsx}'] },
+  test: { include: ['src/**/*.test.{ts,tsx}'], css: true },
 });

@@ -20,7 +20,7 @@ export const Message = memo<Props>(({ item, live, rated, rate }) => {
   switch (item.type) {
     case 'user_message':
       return (
-        <article class="item mine" data-item={item.id} aria-label="You">
+        <article class="entry mine" data-item={item.id} aria-label="You">
           {item.quoted_text && <blockquote class="quoted">{item.quoted_text}</blockquote>}
           <div class="bubble">{textOf(item)}</div>
           <div class="actions">
@@ -31,7 +31,7 @@ export const Message = memo<Props>(({ item, live, rated, rate }) => {
       );
     case 'assistant_message':
       return (
-        <article class="item answer" data-item={item.id} aria-label="Answer">
+        <article class="entry answer" data-item={item.id} aria-label="Answer">
           {item.content.map((part, i) => (
             <Part key={i} part={part} live={live && i === item.content.length - 1} />
           ))}
@@ -45,20 +45,20 @@ export const Message = memo<Props>(({ item, live, rated, rate }) => {
       );
     case 'workflow':
       return (
-        <div class="item" data-item={item.id}>
+        <div class="entry" data-item={item.id}>
           <WorkflowView workflow={item.workflow} />
         </div>
       );
     case 'task':
       if (cutOff(item)) return <Note item={item} text={cutOff(item)} />;
       return (
-        <div class="item" data-item={item.id}>
+        <div class="entry" data-item={item.id}>
           <WorkflowView workflow={{ type: 'custom', tasks: [item.task], expanded: false }} />
         </div>
       );
     case 'client_tool_call':
       return (
-        <div class="item" data-item={item.id}>
+        <div class="entry" data-item={item.id}>
           <WorkflowView workflow={{ type: 'custom', tasks: [clientStep(item)], expanded: false }} />
         </div>
       );
@@ -75,7 +75,7 @@ export const Message = memo<Props>(({ item, live, rated, rate }) => {
 
 function Note({ item, text }: { item: Item; text: string }) {
   return (
-    <div class="item note" data-item={item.id}>
+    <div class="entry note" data-item={item.id}>
       {text}
     </div>
   );

@@ -65,7 +65,7 @@ export function Transcript({ chat }: { chat: Conversation }) {
         </div>
       </div>
       {!atEnd && (
-        <button type="button" class="latest" onClick={toEnd}>
+        <button type="button" class="to-latest" onClick={toEnd}>
           <Icon name="down" size={14} /> Latest
         </button>
       )}
@@ -148,7 +148,7 @@ function OutgoingView({ chat, outgoing }: { chat: Conversation; outgoing: Outgoi
   return (
     <>
       {text !== '' && (
-        <article class="item mine" data-item="outgoing" data-pending={outgoing.state} aria-label="You, not sent yet">
+        <article class="entry mine" data-item="outgoing" data-pending={outgoing.state} aria-label="You, not sent yet">
           <div class="bubble">{text}</div>
         </article>
       )}
