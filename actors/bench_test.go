@@ -83,3 +83,39 @@ func BenchmarkDoTask(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkShared is what a log with other processes on it costs: nothing for a
+// command that is stored, a look at the end of the stream for one that is not.
+func BenchmarkShared(b *testing.B) {
+	for name, shared := range map[string]bool{"alone": false, "shared": true} {
+		s, err := New(Options{
+			Store: memstore.New(), Agent: func(chatkitd.Tasks) chatkitd.Agent { return nil }, Log: slog.New(slog.DiscardHandler),
+			Shared: shared, Instance: "node_a",
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = s.Close(context.Background()) }()
+		m := chatkitd.Meta{User: "alice", Request: "req_1"}
+		res, err := s.DoTask(b.Context(), m, chatkitd.AddTask{Title: "buy milk"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run("stored/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := s.DoTask(b.Context(), m, chatkitd.CompleteTask{Task: res.Task.ID, Reopen: i%2 == 1}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("nothing to do/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.DoTask(b.Context(), m, chatkitd.UpdateTask{Task: res.Task.ID, Title: chatkitd.To("buy milk")}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
