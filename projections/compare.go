@@ -58,7 +58,14 @@ func (p *part) compareOnce(ctx context.Context) (err error) {
 		return err
 	}
 	p.tell(chatkitd.RebuildCompare)
-	t, err := p.b.pace.begin(ctx)
+	pace := *p.b.pace
+	pace.gate = func(ctx context.Context) error {
+		if p.b.paused() {
+			return errHalted
+		}
+		return ctx.Err()
+	}
+	t, err := pace.begin(ctx)
 	defer func() { t.end() }()
 	if err != nil {
 		return err
@@ -143,9 +150,6 @@ func (c *comparison) table(ctx context.Context, t *stint, table table) (err erro
 	c.sum.Write([]byte(table.name + "\n"))
 	err = errors.Join(was.next(), is.next())
 	for err == nil && (was.row != nil || is.row != nil) {
-		if c.part.b.paused() {
-			return errHalted
-		}
 		if err := t.step(ctx); err != nil {
 			return err
 		}

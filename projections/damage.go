@@ -23,11 +23,13 @@ func (s *Service) damaged(m *model, g generation, err error) {
 	}
 	m.broken, m.phase, m.caughtUp = true, Failed, false
 	m.retryAt = time.Now()
+	when := "now"
 	if m.repairAt.After(m.retryAt) {
 		m.retryAt = m.repairAt
+		when = "at " + m.retryAt.Format(time.TimeOnly) + ", for it is not the first time: look after the disk"
 	}
 	m.failure = &Failure{
-		Reason:   fmt.Sprintf("generation %d is damaged (%v); it is built anew from the log", g, err),
+		Reason:   fmt.Sprintf("generation %d is damaged (%v); it is built anew from the log %s", g, err, when),
 		Attempts: m.repairs + 1, Since: s.now(),
 	}
 	at := m.retryAt

@@ -2,14 +2,17 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // phases halts rebuilds at the phase that a test waits for.
@@ -367,5 +370,49 @@ func TestDifferencesAreShown(t *testing.T) {
 	}
 	if tk, err := s.Task(t.Context(), "ann", "tsk_05"); err != nil || tk.Title != "right" {
 		t.Errorf("the truth: %+v, %v", tk, err)
+	}
+}
+
+// TestPauseInTheComparison checks that a pause takes effect in the middle of a
+// comparison, and that the old file's WAL is not held meanwhile.
+func TestPauseInTheComparison(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.run()
+	w.fill(50)
+	w.caughtUp()
+	file := w.file("tasks")
+	compare := w.stopAt(chatkitd.RebuildCompare)
+	if err := s.Rebuild(t.Context(), "tasks"); err != nil {
+		t.Fatal(err)
+	}
+	<-compare.at
+	if err := s.Pause(t.Context(), "tasks"); err != nil {
+		t.Fatal(err)
+	}
+	compare.goOn <- struct{}{}
+	w.user("ann", task("tsk_new", "while it is paused"))
+	w.caughtUp()
+	eventually(t, "the snapshot is given back", func() bool {
+		conn, err := sqlite.Connect(t.Context(), file, sqlite.Options{BusyTimeout: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy, err := conn.Pragma("wal_checkpoint(TRUNCATE)")
+		if err := errors.Join(err, conn.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return busy == "0"
+	})
+	if rb := w.state("tasks").Rebuild; !rb.Paused || rb.Phase != chatkitd.RebuildCompare {
+		t.Errorf("paused: %+v", rb)
+	}
+	if err := s.Resume(t.Context(), "tasks"); err != nil {
+		t.Fatal(err)
+	}
+	<-compare.at // it begins again
+	compare.goOn <- struct{}{}
+	if rb := w.rebuilt("tasks"); rb.Phase != chatkitd.RebuildDone || !rb.Compare.Equal || rb.Compare.Rows == 0 {
+		t.Errorf("resumed: %+v", rb)
 	}
 }

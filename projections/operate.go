@@ -87,7 +87,15 @@ func (s *Service) Retry(_ context.Context, name string) error {
 	if !m.is(Failed) {
 		return conflict("projection %s has not failed", name)
 	}
-	m.run()
+	m.mu.Lock()
+	broken := m.broken
+	if broken {
+		m.retryAt = time.Now() // it is built anew, and not later
+	}
+	m.mu.Unlock()
+	if !broken {
+		m.run()
+	}
 	s.lookAgain()
 	return nil
 }

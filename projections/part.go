@@ -314,7 +314,7 @@ func (p *part) swap(ctx context.Context) error {
 	if position == p.at.position && done.Compare != nil && done.Compare.Equal {
 		restart = nil // nobody notices
 	}
-	err = s.retire(p.reset(p.next, restart))
+	s.discard(trash{tables: p.reset(p.next, restart)})
 	p.mu.Lock()
 	p.previous, p.skipped, p.rebuild, p.built, p.stored = e.previous, rest, &done, true, false
 	if p.phase != Paused {
@@ -331,7 +331,7 @@ func (p *part) swap(ctx context.Context) error {
 	}
 	p.report(chatkitd.RebuildDone)
 	s.reached(chatkitd.RebuildDone)
-	return err
+	return nil
 }
 
 // end drops what is not in place, and says how it ended.

@@ -26,6 +26,9 @@ func TestHistories(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
 		w.store = memstore.New()
+		if w.sparse = rapid.Bool().Draw(rt, "sparse"); w.sparse {
+			w.store = sparse{w.store}
+		}
 		w.list[0] = fragile{version: 1, bug: onPoison(func() error { return errors.New("cannot be folded") })}
 		w.options.BatchSize = rapid.IntRange(1, 7).Draw(rt, "batch")
 		h := newHistory()

@@ -118,7 +118,7 @@ func (r *rollback) swap(ctx context.Context) (done bool, err error) {
 	}
 	// From here on they serve, whatever becomes of ctx.
 	old := r.reset(r.next, s.restarter(r.model, r.next.position))
-	err = s.retire(old)
+	s.discard(trash{tables: old})
 	r.mu.Lock()
 	r.previous, r.stored = nil, e.failure != nil
 	if !r.last.IsZero() {
@@ -127,5 +127,5 @@ func (r *rollback) swap(ctx context.Context) (done bool, err error) {
 	r.mu.Unlock()
 	r.verified = true
 	s.dropEdition(r.projection, &old.edition)
-	return true, err
+	return true, nil
 }

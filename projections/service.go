@@ -184,8 +184,8 @@ func (s *Service) Close() error {
 	}
 	// What is left to be deleted is found again at the next start.
 	for _, t := range s.trash {
-		if t.view != nil {
-			errs = append(errs, t.view.close())
+		if t.tables != nil {
+			errs = append(errs, t.tables.close())
 		}
 	}
 	s.trash = nil

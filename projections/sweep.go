@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// trash is what nobody will use again: a view that queries may still hold, and a
-// file, of which either may be missing.
+// trash is what nobody will use again: tables whose view queries may still hold, and
+// a file, of which either may be missing.
 type trash struct {
-	view *view
-	path string
+	tables *tables
+	path   string
 }
 
 // discard has trash cleared away when there is time.
@@ -24,13 +24,6 @@ func (s *Service) dropEdition(p projection, e *edition) {
 	if e != nil {
 		s.discard(trash{path: e.G.path(s.dir, p.Name())})
 	}
-}
-
-// retire closes what writes tables, and has their view closed once the queries that
-// hold it have ended. The caller holds the model's work.
-func (s *Service) retire(t *tables) error {
-	s.discard(trash{view: t.view})
-	return t.closeWriter()
 }
 
 // sweep clears away what has been discarded, beside the runner.
@@ -65,9 +58,9 @@ func (s *Service) sweepAll(ctx context.Context) {
 }
 
 func (t trash) clear() error {
-	if t.view != nil {
-		if err := t.view.close(); err != nil {
-			return fmt.Errorf("close generation %d: %w", t.view.g, err)
+	if t.tables != nil {
+		if err := t.tables.close(); err != nil {
+			return fmt.Errorf("close %s: %w", t.tables.path, err)
 		}
 	}
 	if t.path == "" {

@@ -229,25 +229,19 @@ func (t *tables) closeStatements() {
 	t.stmts = nil
 }
 
-// closeWriter closes what writes; the view goes on.
-func (t *tables) closeWriter() error {
-	t.closeStatements()
-	if t.conn == nil {
-		return nil
-	}
-	err := t.conn.Close()
-	t.conn = nil
-	return err
-}
-
-// close waits for the queries that hold the view.
+// close waits for the queries that hold the view. The connection that writes goes
+// last: it empties the WAL.
 func (t *tables) close() error {
-	err := t.closeWriter()
+	var errs []error
 	if t.view != nil {
-		err = errors.Join(err, t.view.close())
-		t.view = nil
+		errs = append(errs, t.view.close())
 	}
-	return err
+	t.closeStatements()
+	if t.conn != nil {
+		errs = append(errs, t.conn.Close())
+		t.conn = nil
+	}
+	return errors.Join(errs...)
 }
 
 // checkpointOf reads the checkpoint of a file; the zero one before the first event.

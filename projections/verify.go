@@ -81,10 +81,10 @@ func (s *Service) renew(ctx context.Context, m *model, skipped []Failure) error 
 	m.previous, m.rebuild, m.skipped, m.failure, m.stored, m.built = nil, nil, skipped, nil, false, false
 	m.attempts, m.retryAt, m.caughtUp, m.phase = 0, time.Time{}, false, Running
 	m.mu.Unlock()
-	err = s.retire(old)
+	s.discard(trash{tables: old})
 	s.dropEdition(m.projection, &old.edition)
 	s.dropEdition(m.projection, previous)
-	return err
+	return nil
 }
 
 // restarter returns what ends every watch of a model's changes: what was told may

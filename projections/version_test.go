@@ -3,6 +3,7 @@ package projections
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/chatkitd/chatkitd"
 )
@@ -80,6 +81,7 @@ func TestNewVersionThatFails(t *testing.T) {
 func TestNewLayoutServesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.options.WaitTimeout = 50 * time.Millisecond
 	w.run()
 	w.user("ann", task("tsk_1", "one"))
 	w.caughtUp()

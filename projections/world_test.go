@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type world struct {
 	options Options
 	list    []projection
 	now     time.Time // of the next event
+	sparse  bool      // the positions of the store do not count its events
 
 	s    *Service
 	stop func()
@@ -33,7 +35,7 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{t: tb, store: memstore.New(), dir: tb.TempDir(), list: all(), now: epoch}
+	w := &world{t: tb, store: memstore.New(), dir: memoryDir(tb), list: all(), now: epoch}
 	tb.Cleanup(func() {
 		w.close()
 		_ = w.store.Close()
@@ -41,12 +43,25 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
+// memoryDir returns a folder where a sync costs nothing, if the system has one: most
+// of what tests would wait for is the disk. Those that kill a process use a real one.
+func memoryDir(tb testing.TB) string {
+	tb.Helper()
+	const memory = "/dev/shm"
+	dir, err := os.MkdirTemp(memory, "chatkitd-test-")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // open opens the service without running it.
 func (w *world) open() *Service {
 	w.t.Helper()
 	w.close()
 	o := w.options
-	o.Dir, o.Dense = w.dir, true
+	o.Dir, o.Dense = w.dir, !w.sparse
 	if o.Store == nil {
 		o.Store = w.store
 	}
