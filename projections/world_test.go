@@ -48,7 +48,7 @@ func newWorld(tb testing.TB) *world {
 func memoryDir(tb testing.TB) string {
 	tb.Helper()
 	const memory = "/dev/shm"
-	dir, err := os.MkdirTemp(memory, "chatkitd-test-")
+	dir, err := os.MkdirTemp(memory, "chatkitd-test-") //nolint:usetesting // TempDir is on a disk
 	if err != nil {
 		return tb.TempDir()
 	}
