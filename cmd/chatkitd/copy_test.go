@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,28 +150,38 @@ func TestCopyMistakes(t *testing.T) {
 // fillLog writes an embedded log of n tasks of some people.
 func fillLog(t *testing.T, dir string, n int) {
 	t.Helper()
+	const people = 17
 	store, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	for i := range n {
-		user := chatkitd.UserID(fmt.Sprint("user", i%17))
+	var wg sync.WaitGroup
+	for u := range people { // together: one commit for all
+		user := chatkitd.UserID(fmt.Sprint("user", u))
 		stream := events.UserStream(user)
-		evs, err := events.Prepare(stream, events.Metadata{User: user, RecordedAt: now.Add(time.Duration(i) * time.Second)}, fmt.Sprint("key", i),
-			events.TaskAdded{TaskID: chatkitd.TaskID(fmt.Sprintf("tsk_%d", i)), Title: fmt.Sprint("task ", i)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventstest.Append(t, store, stream, events.Any, evs...)
+		wg.Go(func() {
+			for i := u; i < n; i += people {
+				evs, err := events.Prepare(stream, events.Metadata{User: user, RecordedAt: now.Add(time.Duration(i) * time.Second)}, fmt.Sprint("key", i),
+					events.TaskAdded{TaskID: chatkitd.TaskID(fmt.Sprintf("tsk_%d", i)), Title: fmt.Sprint("task ", i)})
+				if err == nil {
+					_, err = store.Append(t.Context(), stream, events.Any, evs...)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
+	wg.Wait()
 }
 
 // TestCopyKilled kills a copy with -9 again and again: the same command goes on
 // each time, and in the end every event is there once.
 func TestCopyKilled(t *testing.T) {
-	total, kills := 5000, 4
+	total, kills := 3000, 3
 	if long() {
 		total, kills = 60_000, 25
 	}
