@@ -62,6 +62,7 @@ type stream struct {
 	beat   *time.Timer
 
 	rest   []byte // what a frame that is larger than one Read left
+	late   int    // bytes sent since the server began to stop
 	sent   bool   // the client has seen a byte
 	ended  bool   // the source has no more
 	failed bool
@@ -100,6 +101,10 @@ func (r *request) send(st *stream, src source) error {
 	return r.c.SendStream(st)
 }
 
+// maxLate bounds what a stream still sends of what is ready when the server
+// stops. The end of a turn is: more than all of one fits.
+const maxLate = 8 << 20
+
 // Read implements [io.Reader]: it waits for frames and returns as many as are
 // ready and fit, or a heartbeat.
 func (st *stream) Read(p []byte) (n int, err error) {
@@ -116,10 +121,14 @@ func (st *stream) Read(p []byte) (n int, err error) {
 		return st.copyRest(p), nil
 	}
 	for {
-		if st.ctx.Err() != nil {
+		stopping := st.ctx.Err() != nil
+		if stopping && (st.late > maxLate || errors.Is(context.Cause(st.ctx), errGone)) {
 			return 0, st.over()
 		}
 		out, frames, ended := st.source.fill(p[:0:len(p)])
+		if stopping {
+			st.late += len(out)
+		}
 		st.ended = ended
 		st.srv.metrics.frames.Add(float64(frames))
 		switch {
@@ -134,6 +143,8 @@ func (st *stream) Read(p []byte) (n int, err error) {
 			return st.copyRest(p), nil
 		case ended:
 			return 0, io.EOF
+		case stopping:
+			return 0, st.over()
 		case !st.sent: // a comment, so that the client sees the headers now
 			return st.ping(p), nil
 		}
@@ -160,7 +171,7 @@ func (st *stream) ping(p []byte) int {
 }
 
 // over ends a stream that was cancelled. At a shutdown the body ends properly,
-// so that the client knows at once and resumes.
+// behind all that was ready, so that the client knows at once and resumes.
 func (st *stream) over() error {
 	if errors.Is(context.Cause(st.ctx), errGone) {
 		return errGone

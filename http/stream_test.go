@@ -380,6 +380,40 @@ func TestShutdownEndsStreams(t *testing.T) {
 	c.HTTP.CloseIdleConnections()
 }
 
+// TestShutdownSendsTheEnd has turns that end, as they all do when the server stops,
+// while their readers are behind.
+func TestShutdownSendsTheEnd(t *testing.T) {
+	tn := newTurn("trn_1", "first")
+	s := start(t, attachTo(tn))
+	c := s.client(t, "alice")
+	var streams []*apitest.Stream
+	for range 20 {
+		st := c.Stream(t, "GET", streamPath, nil)
+		st.Event(t)
+		streams = append(streams, st)
+	}
+	for range 500 {
+		tn.emit(strings.Repeat("x", 1000))
+	}
+	tn.emit("the end")
+	tn.end()
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(t.Context()) }()
+	for i, st := range streams {
+		rest := st.All(t)
+		if len(rest) != 501 || rest[500].Data != "the end" {
+			t.Errorf("stream %d ended after %d events, want 501", i, len(rest))
+		}
+	}
+	if err := <-down; err != nil {
+		t.Fatal(err)
+	}
+	if got := s.metric(t, "chatkitd_http_streams_total", "complete"); got != 20 {
+		t.Errorf("%v streams are complete, want 20", got)
+	}
+	c.HTTP.CloseIdleConnections()
+}
+
 // TestShutdownGivesUp has a request that only ends when it is told to.
 func TestShutdownGivesUp(t *testing.T) {
 	entered, left := make(chan struct{}), make(chan error, 1)
