@@ -297,14 +297,22 @@ func (f *threadFold) step(_ context.Context, rec events.Recorded) (chatkitd.Repl
 	if item != "" {
 		step.Subject = string(item)
 	}
-	if step.Before, err = state(); err != nil {
-		return step, err
+	// What is new was not there, and what is removed is not: to look for it would
+	// be to look at every item of the thread.
+	_, added := ev.(events.ItemAdded)
+	_, removed := ev.(events.ItemRemoved)
+	if !added {
+		if step.Before, err = state(); err != nil {
+			return step, err
+		}
 	}
 	if err := f.apply(rec); err != nil {
 		return step, err
 	}
-	if step.After, err = state(); err != nil {
-		return step, err
+	if !removed {
+		if step.After, err = state(); err != nil {
+			return step, err
+		}
 	}
 	f.follow(ev, &rec)
 	meta, err := events.DecodeMetadata(rec.Meta)

@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkStepsPage measures a page of 100 steps at the end of a long stream, and
-// in the middle of it.
+// in the middle of it, each asked for the first time; and the page behind one.
 func BenchmarkStepsPage(b *testing.B) {
 	for _, n := range []int{10_000, 100_000} {
 		store, err := embedded.Open(b.Context(), embedded.Options{Dir: b.TempDir()})
@@ -21,19 +21,34 @@ func BenchmarkStepsPage(b *testing.B) {
 			b.Fatal(err)
 		}
 		fillLong(b, store, n)
-		a := audit.New(store, audit.Options{Dense: true})
+		ask := func(b *testing.B, a *audit.Auditor, q chatkitd.ReplayQuery) {
+			b.Helper()
+			if r, err := a.Replay(b.Context(), q); err != nil || len(r.Steps) != 100 {
+				b.Fatal(err)
+			}
+		}
 		for _, q := range []chatkitd.ReplayQuery{{User: "alice"}, {Thread: "thr_1"}} {
 			for _, after := range []int{n / 2, n - 101} {
 				q.Steps, q.After = true, to(uint64(after))
 				b.Run(fmt.Sprintf("%s%s_%d_of_%d", q.User, q.Thread, after, n), func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
-						if r, err := a.Replay(b.Context(), q); err != nil || len(r.Steps) != 100 {
-							b.Fatal(err)
-						}
+						ask(b, audit.New(store, audit.Options{Dense: true}), q)
 					}
 				})
 			}
+			b.Run(fmt.Sprintf("%s%s_next_of_%d", q.User, q.Thread, n), func(b *testing.B) {
+				b.ReportAllocs()
+				a, after := audit.New(store, audit.Options{Dense: true}), uint64(n/2)
+				q.After = &after
+				ask(b, a, q)
+				for b.Loop() {
+					if after += 100; after+100 >= uint64(n) {
+						b.Skip("at the end: ask for fewer iterations")
+					}
+					ask(b, a, q)
+				}
+			})
 		}
 		if err := store.Close(); err != nil {
 			b.Fatal(err)

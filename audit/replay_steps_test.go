@@ -79,7 +79,7 @@ func TestLargeSteps(t *testing.T) {
 	w := newWorld(t)
 	large := strings.Repeat("x", 400_000)
 	w.task("alice", events.TaskAdded{TaskID: "tsk_1", Title: "x"})
-	for i := range 19 {
+	for i := range 11 {
 		w.task("alice", events.TaskUpdated{TaskID: "tsk_1", Description: chatkitd.To(fmt.Sprint(i, large))})
 	}
 	for _, newest := range []bool{false, true} {
@@ -94,7 +94,7 @@ func TestLargeSteps(t *testing.T) {
 			for _, s := range r.Steps {
 				want := n
 				if newest {
-					want = 19 - n
+					want = 11 - n
 				}
 				if s.Event.Revision != uint64(want) {
 					t.Fatalf("revision %d, want %d", s.Event.Revision, want)
@@ -109,7 +109,7 @@ func TestLargeSteps(t *testing.T) {
 				break
 			}
 		}
-		if n != 20 {
+		if n != 12 {
 			t.Errorf("%d steps", n)
 		}
 	}
