@@ -27,6 +27,8 @@ type wire struct {
 	mute   bool          // appends are refused, reads are not
 	lossy  int           // one in so many answers to an append is lost; 0 is none
 	deaf   bool          // subscriptions give nothing, the rest works
+	subs   int           // subscriptions so far,
+	hung   int           // of which so many hang for ever
 	frozen chan struct{} // nil: it is not
 	change chan struct{} // closed, and replaced, at every change
 	then   func(stream string) error
@@ -49,7 +51,7 @@ func (w *wire) set(cut, frozen bool) {
 	w.change = make(chan struct{})
 }
 
-// setMute, setLossy and setDeaf take a part of the store away.
+// setMute, setLossy, hang and setDeaf take a part of the store away.
 func (w *wire) setMute(mute bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,6 +62,12 @@ func (w *wire) setLossy(lossy int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lossy = lossy
+}
+
+func (w *wire) hang() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hung = w.subs
 }
 
 func (w *wire) setDeaf(deaf bool) {
@@ -156,7 +164,10 @@ func (w *wire) Subscribe(ctx context.Context, after chatkitd.Position, f events.
 		return nil, err
 	}
 	sub, err := w.Store.Subscribe(ctx, after, f)
-	return &wiredSubscription{sub, w}, err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.subs++
+	return &wiredSubscription{sub, w, w.subs}, err
 }
 
 // wiredSubscription gives nothing while the wire is cut or frozen, and goes on
@@ -164,13 +175,14 @@ func (w *wire) Subscribe(ctx context.Context, after chatkitd.Position, f events.
 type wiredSubscription struct {
 	events.Subscription
 	wire *wire
+	n    int
 }
 
 func (s *wiredSubscription) Next(ctx context.Context) (events.Batch, error) {
 	batch, err := s.Subscription.Next(ctx)
 	for err == nil {
 		s.wire.mu.Lock()
-		held, change := s.wire.cut || s.wire.deaf || s.wire.frozen != nil, s.wire.change
+		held, change := s.wire.cut || s.wire.deaf || s.n <= s.wire.hung || s.wire.frozen != nil, s.wire.change
 		s.wire.mu.Unlock()
 		if !held {
 			break

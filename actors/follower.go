@@ -71,6 +71,11 @@ func (n *node) follow(ctx context.Context, after chatkitd.Position) error {
 func (n *node) subscribe(ctx context.Context, after *chatkitd.Position) (moved bool, err error) {
 	// By stream too: that is what a server filters by.
 	filter := events.Filter{StreamPrefixes: []string{events.ThreadPrefix, events.NodePrefix}, Types: followed}
+	ctx, renew := context.WithCancel(ctx)
+	defer renew()
+	n.mu.Lock()
+	n.renew = renew
+	n.mu.Unlock()
 	sub, err := n.sys.opts.Store.Subscribe(ctx, *after, filter)
 	if err != nil {
 		return false, err
@@ -212,6 +217,15 @@ func (n *node) hears(ctx context.Context, revision uint64) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// deaf is called when an event of this process was stored and did not come back in
+// time. A new subscription begins where the old one stands.
+func (n *node) deaf() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ready = false
+	n.renew()
 }
 
 func (n *node) setReady(ready bool) {

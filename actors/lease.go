@@ -45,7 +45,9 @@ func (n *node) listen(ctx context.Context) {
 	if n.sys.peers.missed(at, n.sys.opts.Lease/2) {
 		var revision uint64
 		if revision, err = n.alive(ctx); err == nil {
-			err = n.hears(ctx, revision)
+			if err = n.hears(ctx, revision); err != nil {
+				n.deaf()
+			}
 		}
 	} else {
 		_, err = n.sys.opts.Store.Head(ctx)

@@ -37,12 +37,13 @@ type node struct {
 	ready bool          // it follows the log, and has heard itself
 	heard uint64        // the last revision of the stream that came back, plus 1
 	more  chan struct{} // closed, and replaced, when heard grows
+	renew func()        // ends the subscription, so that a new one takes its place
 }
 
 func newNode(s *System) *node {
 	return &node{
 		sys: s, boot: chatkitd.NewID("boot_"), stream: events.NodeStream(s.opts.Instance),
-		say: make(chan struct{}, 1), contested: make(chan struct{}, 1), more: make(chan struct{}),
+		say: make(chan struct{}, 1), contested: make(chan struct{}, 1), more: make(chan struct{}), renew: func() {},
 	}
 }
 

@@ -96,24 +96,26 @@ func (p *peers) anyRemote() bool {
 	return len(p.remote) > 0
 }
 
-// live is the remote's goroutine.
+// live is the remote's goroutine. When the system is closed the stream stays open:
+// what was read is not the last of the turn, and a frame that says so would have a
+// number that another process gives to something else.
 func (r *remote) live() {
 	defer r.sys.wg.Done()
 	defer r.sys.peers.release(r)
-	defer r.stream.end()
 	wait := 20 * time.Millisecond
 	for {
 		ended, err := r.read(r.sys.base)
 		var retry <-chan time.Time
 		switch {
 		case ended:
+			r.stream.end()
 			return
 		case r.sys.base.Err() != nil:
-			r.say(failure("This server is being stopped; another one goes on with the answer."))
 			return
 		case errors.Is(err, errNotShown):
 			r.sys.opts.Log.Error("turn of another process cannot be shown", logTurn(r.stream.turn, r.id), slog.Any("err", err))
 			r.say(failure("The rest of this answer cannot be shown here."))
+			r.stream.end()
 			return
 		case err != nil:
 			wait = min(2*wait, time.Second)

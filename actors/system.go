@@ -371,7 +371,8 @@ func (s *System) Recover(ctx context.Context, ids []chatkitd.ThreadID) (failed i
 }
 
 // Close ends the running turns as interrupted, refuses new commands, and waits
-// for what was taken, until ctx ends.
+// for what was taken, until ctx ends. Streams of turns that run elsewhere are left
+// as they are: they have no end here.
 func (s *System) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
