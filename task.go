@@ -142,7 +142,8 @@ type TaskChange struct {
 
 // TaskReader answers queries about tasks. A projection does. Each query first
 // waits until it has seen the user's own latest write (read-your-writes), until
-// ctx ends or the reader's own deadline: then CodeTimeout.
+// ctx ends or the reader's own deadline: then CodeTimeout. It waits for the position
+// of [WithPosition] as well, with the errors that are named there.
 type TaskReader interface {
 	// Tasks returns a page, or CodeInvalid for an unknown Sort or After.
 	Tasks(ctx context.Context, user UserID, f TaskFilter) (TaskPage, error)
