@@ -203,8 +203,9 @@ func (t *turn) record(ctx context.Context, r record) error {
 	return err
 }
 
-// persist hands facts to the thread's actor, again while the store is away: the
-// number of the record makes a repeat a no-op.
+// persist hands facts to the thread's actor, again while the store is away or
+// other processes are always faster: the number of the record makes a repeat a
+// no-op.
 func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
 	r.request, r.trace, r.user, r.now = t.request, t.trace, t.user, t.sys.now()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
@@ -216,7 +217,7 @@ func (t *turn) persist(ctx context.Context, r record) (recorded, error) {
 		if errors.Is(err, errTurnOver) {
 			t.cancel(errTakenOver)
 		}
-		if !errors.Is(err, events.ErrUnavailable) && !errors.Is(err, ErrBusy) {
+		if !errors.Is(err, events.ErrUnavailable) && !errors.Is(err, ErrBusy) && !errors.Is(err, events.ErrWrongRevision) {
 			return recorded{}, err
 		}
 		select {
