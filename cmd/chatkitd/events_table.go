@@ -138,14 +138,16 @@ func eventTime(v chatkitd.EventView) time.Time {
 
 func colourOf(typ string) string {
 	switch {
-	case strings.HasPrefix(typ, "turn.failed"), strings.HasPrefix(typ, "turn.interrupted"):
+	case strings.HasPrefix(typ, "turn.failed"), strings.HasPrefix(typ, "turn.interrupted"), strings.HasPrefix(typ, "effect."):
 		return red
 	case strings.HasPrefix(typ, "task."):
 		return green
 	case strings.HasPrefix(typ, "turn."):
 		return cyan
-	case strings.HasPrefix(typ, "tool."):
+	case strings.HasPrefix(typ, "tool."), strings.HasPrefix(typ, "model."):
 		return magenta
+	case strings.HasPrefix(typ, "node."):
+		return dim
 	case strings.HasPrefix(typ, "thread."):
 		return blue
 	case strings.HasPrefix(typ, "audit."), strings.HasPrefix(typ, "projection."):

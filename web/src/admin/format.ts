@@ -30,13 +30,20 @@ export function time(iso: string, now = new Date()): string {
   return (at.toDateString() === now.toDateString() ? clock : dayClock).format(at);
 }
 
+/** When an event happened: a log that was copied has taken it later. */
+export function happened({ time, metadata }: { time: string; metadata: Record<string, unknown> | null }): string {
+  const recorded = metadata?.['recorded_at'];
+  return typeof recorded === 'string' ? recorded : time;
+}
+
 export const exactTime = (iso: string) => exact.format(new Date(iso));
+
+const families: Record<string, string> = { feedback: 'item', effect: 'task', model: 'tool', projection: 'audit', node: 'audit' };
 
 /** The family that gives an event its colour: task, item, thread, turn, tool, audit. */
 export function family(type: string): string {
   const first = type.split('.', 1)[0]!;
-  if (first === 'feedback') return 'item';
-  return first === 'projection' ? 'audit' : first;
+  return families[first] ?? first;
 }
 
 /** Whose state a stream holds, as the replay asks for it. */

@@ -5,7 +5,7 @@ import { At, Empty, narrow, Problem, Skeleton, Type, useMedia } from './bits';
 import { EventDetail } from './event-detail';
 import { FilterBar } from './filter-bar';
 import { filterOf } from './filter';
-import { plural } from './format';
+import { happened, plural } from './format';
 import { events, followProblem, hasMore, leave, more, moreProblem, most, problem, show, state } from './log';
 import { amend, place } from './router';
 import { Rows } from './rows';
@@ -86,7 +86,7 @@ function cells(event: EventView) {
   return (
     <>
       <span role="gridcell" class="when">
-        <At iso={event.time} />
+        <At iso={happened(event)} />
       </span>
       <span role="gridcell" class="num">
         {event.position}
@@ -118,7 +118,7 @@ function lines(event: EventView) {
         <Type type={event.type} />
       </span>
       <span role="gridcell" class="when">
-        <At iso={event.time} />
+        <At iso={happened(event)} />
       </span>
       <span role="gridcell" class="summary">
         {event.summary || event.stream}

@@ -5,7 +5,7 @@ import type { Step } from './api';
 import { At, Empty, Problem, Skeleton, Type } from './bits';
 import { Diff } from './diff';
 import { explain } from './follow';
-import { family, ownerOf, plural } from './format';
+import { family, happened, ownerOf, plural } from './format';
 import { Glyph } from './glyph';
 import { StreamHistory } from './history';
 import { JsonView } from './json-view';
@@ -199,7 +199,7 @@ function Moment({ timeline, index, stream }: { timeline: Timeline; index: number
         <header>
           <p class="headline">{event.summary || event.type}</p>
           <p class="step-facts">
-            <Type type={event.type} /> <At iso={event.time} /> <a href={href('log', { stream, event: event.position })}>position {event.position}</a>
+            <Type type={event.type} /> <At iso={happened(event)} /> <a href={href('log', { stream, event: event.position })}>position {event.position}</a>
           </p>
           <Because step={step} />
           <div class="buttons">

@@ -2,7 +2,7 @@ import { useRef } from 'preact/hooks';
 import { Icon } from '../shared/icons';
 import { listEvents, trace, type TraceNode } from './api';
 import { At, Empty, Problem, Skeleton, Type, useWidth } from './bits';
-import { duration, exactTime, plural } from './format';
+import { duration, exactTime, happened, plural } from './format';
 import { Glyph } from './glyph';
 import { JsonView } from './json-view';
 import { useLoad } from './load';
@@ -57,7 +57,7 @@ function Latest() {
             <a href={href('turn', { id: String((event.data as { turn_id?: string }).turn_id ?? event.id) })}>
               <Type type={event.type} />
               <span class="summary">{event.summary}</span>
-              <At iso={event.time} />
+              <At iso={happened(event)} />
             </a>
           </li>
         ))}
