@@ -44,7 +44,7 @@ func TestOnEventStoreDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	short := func(o *actors.Options) { o.RenewEvery, o.Lease = 200*time.Millisecond, 2*time.Second }
+	short := func(o *actors.Options) { o.RenewEvery, o.Lease = 200*time.Millisecond, 4*time.Second }
 	begun := make(chan struct{}, 1)
 	a := join(t, overWire(t, server), "node_a", func(ctx context.Context, in chatkitd.TurnInput, sink chatkitd.TurnSink) (chatkitd.TurnResult, error) {
 		if strings.Contains(string(in.User), "waits") {
