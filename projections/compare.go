@@ -32,6 +32,13 @@ const (
 func (p *part) compare(ctx context.Context) error {
 	for {
 		err := p.compareOnce(ctx)
+		if old, ok := errors.AsType[*damagedError](err); ok {
+			// Better ones are about to come in: nothing is lost but the comparison.
+			p.lost = true
+			p.b.s.log.WarnContext(ctx, "the tables that serve are damaged: there is nothing to compare with, and to go back to",
+				"projection", p.Name(), "error", old.error)
+			return nil
+		}
 		if !errors.Is(err, errHalted) {
 			return err
 		}
@@ -40,6 +47,9 @@ func (p *part) compare(ctx context.Context) error {
 		}
 	}
 }
+
+// damagedError says that the old tables cannot be read.
+type damagedError struct{ error }
 
 var errHalted = errors.New("the rebuild is paused")
 
@@ -148,6 +158,7 @@ func (c *comparison) table(ctx context.Context, t *stint, table table) (err erro
 	}
 	defer func() { err = errors.Join(err, is.stmt.Close()) }()
 	c.sum.Write([]byte(table.name + "\n"))
+	was.old = true
 	err = errors.Join(was.next(), is.next())
 	for err == nil && (was.row != nil || is.row != nil) {
 		if err := t.step(ctx); err != nil {
@@ -200,6 +211,7 @@ type cursor struct {
 	keyed  int
 	row    []value // nil at the end
 	values []value
+	old    bool // of the tables that serve
 }
 
 // value is a value of a row. Its bytes are SQLite's, until the next row.
@@ -222,6 +234,9 @@ func openCursor(conn *sqlite.Conn, t table, names []string, keyed int) (*cursor,
 func (c *cursor) next() error {
 	c.row = nil
 	found, err := c.stmt.Step()
+	if c.old && sqlite.IsCorrupt(err) {
+		return &damagedError{err}
+	}
 	if err != nil || !found {
 		return err
 	}

@@ -27,6 +27,7 @@ type part struct {
 	lastTime time.Time
 	events   int
 	passed   map[chatkitd.Position]bool // events that were skipped here, too
+	lost     bool                       // the old tables are damaged
 	swapped  bool
 	err      error
 }
@@ -274,12 +275,10 @@ func (p *part) swap(ctx context.Context) error {
 	s := p.b.s
 	old := p.tables
 	p.mu.Lock()
-	position := p.position
+	position, version := p.position, p.version
 	before := p.previous
 	e := entry{name: p.Name(), edition: p.next.edition, paused: p.phase == Paused}
-	if p.serves {
-		e.previous = &edition{G: old.G, Version: p.version, Layout: p.Layout()}
-	}
+	keep := p.serves && !p.lost
 	done := *p.rebuild
 	done.Phase, done.Ended, done.Error, done.ETA = chatkitd.RebuildDone, s.now(), "", 0
 	e.rebuild = &done
@@ -292,10 +291,15 @@ func (p *part) swap(ctx context.Context) error {
 		}
 	}
 	p.mu.Unlock()
-	if old.position != position && p.serves { // a rollback finds it where it was read
-		if err := old.transact(func() error { return old.save(checkpoint{position, p.proof}) }); err != nil {
-			return err
+	if keep { // a rollback finds it where it was read
+		c := checkpoint{position, p.proof}
+		if err := old.transact(func() error { return old.save(c) }); err != nil {
+			s.log.WarnContext(ctx, "the old tables cannot be kept for a rollback", "projection", p.Name(), "error", err)
+			keep = false
 		}
+	}
+	if keep {
+		e.previous = &edition{G: old.G, Version: version, Layout: p.Layout()}
 	}
 	err := inTx(ctx, s.catalog, func(tx *sql.Tx) error {
 		for _, f := range e.skipped {
