@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -94,9 +95,11 @@ func (n *node) recover(ctx context.Context, threads map[chatkitd.TurnID]chatkitd
 			defer func() { <-places }()
 			limit, cancel := context.WithTimeout(ctx, n.sys.opts.CommandTimeout)
 			defer cancel()
-			if _, err := n.sys.threads.Ask(limit, string(thread), recoverTurn{}); err == nil {
+			_, err := n.sys.threads.Ask(limit, string(thread), recoverTurn{})
+			switch {
+			case err == nil:
 				done(turn)
-			} else if ctx.Err() == nil {
+			case ctx.Err() == nil && !errors.Is(err, ErrClosed):
 				n.sys.opts.Log.Warn("turn could not be closed yet", logTurn(turn, thread), slog.Any("err", err))
 			}
 		})

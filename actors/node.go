@@ -67,7 +67,7 @@ func (s *System) Ready() error {
 
 // Run takes part in the work of several processes on one log until ctx ends: it
 // says that this one is there, hears the others, and closes turns whose process is
-// gone. It does nothing but wait when the log is not shared. It returns
+// gone. It does nothing but wait when the log is not shared. Call it once. It returns
 // [ErrInstanceTaken], [events.ErrClosed], or nil when ctx has ended. Outages of the
 // store it outlasts.
 func (s *System) Run(ctx context.Context) error {
