@@ -31,14 +31,19 @@ export const types = [
   'item.removed.v1',
   'feedback.given.v1',
   'turn.started.v1',
+  'turn.cancel_requested.v1',
   'turn.completed.v1',
   'turn.failed.v1',
   'turn.cancelled.v1',
   'turn.interrupted.v1',
+  'model.called.v1',
   'tool.called.v1',
   'tool.returned.v1',
+  'effect.voided.v1',
   'audit.read.v1',
   'projection.changed.v1',
+  'node.started.v1',
+  'node.alive.v1',
 ];
 
 const starting = (...prefixes: string[]) => types.filter((type) => prefixes.some((prefix) => type.startsWith(prefix)));
@@ -47,9 +52,10 @@ const starting = (...prefixes: string[]) => types.filter((type) => prefixes.some
 export const presets = [
   { name: 'Tasks', of: starting('task.') },
   { name: 'Conversations', of: starting('item.', 'thread.') },
-  { name: 'Turns and tools', of: starting('turn.', 'tool.') },
-  { name: 'What went wrong', of: ['turn.failed.v1', 'turn.interrupted.v1'] },
+  { name: 'Turns and tools', of: starting('turn.', 'model.', 'tool.') },
+  { name: 'What went wrong', of: ['turn.failed.v1', 'turn.interrupted.v1', 'effect.voided.v1'] },
   { name: 'Operators', of: starting('audit.', 'projection.') },
+  { name: 'Servers', of: starting('node.') },
 ];
 
 /** The filter in an address, without what else is in it. */
@@ -74,12 +80,12 @@ export function readTyped(text: string): Typed {
     if (!field) return { problem: `There is no filter “${name}”. There are ${fields.join(', ')}.` };
     return field === 'type' ? { field, value: fullType(rest!) ?? rest! } : checked(field, rest!);
   }
-  if (ownerOf(typed) || typed.startsWith('audit-')) return { field: 'stream', value: typed };
+  if (ownerOf(typed) || /^(audit|node)-/.test(typed)) return { field: 'stream', value: typed };
   if (typed.startsWith('thr_')) return { field: 'thread', value: typed };
   if (/^\d+(\/\d+)?$/.test(typed)) return { field: 'from', value: typed };
   const type = fullType(typed);
   if (type) return { field: 'type', value: type };
-  if (/^(req|trn|tc|msg|tsk)_|^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(typed)) return { trace: typed };
+  if (/^(req|trn|tc|msg|tsk|resp)_|^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(typed)) return { trace: typed };
   if (/^[\w.@-]+$/.test(typed)) return { field: 'user', value: typed };
   return { problem: 'Write a filter such as user:alice or type:task.completed, or the id of an event, request, turn or call.' };
 }

@@ -56,7 +56,7 @@ function Chooser({ stream }: { stream: string }) {
 
 /** The stream that a person means by a name. */
 function nameOf(text: string): string {
-  if (/^(user|thread|audit)-/.test(text)) return text;
+  if (/^(user|thread|audit|node)-/.test(text)) return text;
   const escaped = encodeURIComponent(text.replace(/^(user|thread):/, '')).replaceAll(/[!~*'()]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
   return `${/^(thread:|thr_)/.test(text) ? 'thread' : 'user'}-${escaped.replaceAll('%40', '@')}`;
 }
