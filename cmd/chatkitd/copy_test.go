@@ -63,6 +63,13 @@ func TestCopyThereAndBack(t *testing.T) {
 	}
 	do(exitOK, "--from=embedded:"+back, "--to=env:ESDB", "--verify")
 
+	between := eventLinesOf(t, s.run(t, "events", "--json", "--user=alice"))[1].Metadata // before the milk was done
+	var at struct {
+		RecordedAt string `json:"recorded_at"`
+	}
+	if err := json.Unmarshal(between, &at); err != nil {
+		t.Fatal(err)
+	}
 	files := map[string]string{}
 	for name, args := range map[string][]string{
 		"before": {"--data=" + s.dir}, "there": {"--eventstore=" + db.URL(), "--data=" + t.TempDir()}, "back": {"--data=" + back},
@@ -77,8 +84,11 @@ func TestCopyThereAndBack(t *testing.T) {
 		files[name] = withoutPlaces(t, file)
 		status, out, _ := command(t, append(args, "replay", "--thread="+s.thread, "--json")...)
 		files[name] += out
-		status2, out, _ := command(t, append(args, "replay", "--user=alice", "--json", "--at=now")...)
+		status2, out, _ := command(t, append(args, "replay", "--user=alice", "--json", "--at="+at.RecordedAt)...)
 		files[name] += out
+		if n := strings.Count(out, `"completed": true`); n != 0 || !strings.Contains(out, "buy milk") {
+			t.Errorf("%s: as it was: %s", name, out)
+		}
 		if status != exitOK || status2 != exitOK {
 			t.Errorf("%s: replay: %d %d", name, status, status2)
 		}
@@ -107,6 +117,17 @@ func TestCopyThereAndBack(t *testing.T) {
 			t.Errorf("into the data folder of a server on EventStoreDB: %s", stderr)
 		}
 		do(exitOK, "--from=env:ESDB", "--to=embedded:"+back) // what was copied is its beginning
+		srv = start(t, back)
+		alice = srv.client(t, "alice")
+		awaitReady(t, alice)
+		say(t, alice, s.thread, "add butter")
+		if l := tasks(t, alice); l.Total != 4 {
+			t.Errorf("on the embedded log again: %+v", l)
+		}
+		srv.wait(t)
+		if status, out, stderr := command(t, "verify", "--data="+back); status != exitOK {
+			t.Errorf("verify: %s%s", out, stderr)
+		}
 	})
 }
 

@@ -223,7 +223,7 @@ func TestStartWithoutEventStoreDB(t *testing.T) {
 					t.Errorf("without the database: %d %s", resp.Status, resp.Body)
 				}
 			}
-			contains(t, stderr.String(), "the event log does not answer")
+			contains(t, stderr.String(), "the event log cannot be read; the server is not ready until it can")
 			defer func() {
 				if t.Failed() {
 					t.Log(stderr.String())
@@ -432,6 +432,17 @@ func TestNoEventStoreDB(t *testing.T) {
 			contains(t, stderr, "CHATKITD_EVENTSTORE", "connection refused")
 		})
 	}
+}
+
+// TestUnsafeConnection is told of in production.
+func TestUnsafeConnection(t *testing.T) {
+	t.Setenv("ENVIRONMENT", "production")
+	t.Setenv("JWT_SECRET", strings.Repeat("s", 32))
+	dir := t.TempDir()
+	_, stderr, stop := background(t, "serve", "--listen=127.0.0.1:0", "--agent=offline", "--data="+dir, "--eventstore="+newESDB(t, esdbserver.Options{}).URL())
+	eventually(t, "the server listens", func() bool { _, ok, err := readControl(dir); return ok && err == nil })
+	stop()
+	contains(t, stderr.String(), "the connection to EventStoreDB is not safe", "plain text")
 }
 
 // TestEmbeddedLogThatIsNotUsed has a folder whose embedded log is left behind.

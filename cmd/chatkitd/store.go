@@ -91,6 +91,9 @@ func openForWriting(ctx context.Context, cfg *config.Config, log *slog.Logger, r
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
+	if weakness := store.Weakness(); weakness != "" && !cfg.IsDevelopment() {
+		log.WarnContext(ctx, "the connection to EventStoreDB is not safe", "why", weakness)
+	}
 	if info, err := os.Stat(filepath.Join(cfg.Data, embedded.FileName)); err == nil && info.Size() > 0 {
 		log.WarnContext(ctx, "the data folder has an embedded log, which is not used: the events are in EventStoreDB", "file", embedded.FileName)
 	}

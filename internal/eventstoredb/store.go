@@ -111,6 +111,18 @@ func New(o Options) (*Store, error) {
 // password.
 func (s *Store) Servers() string { return strings.Join(s.set.seeds, ",") }
 
+// Weakness says what is wrong with the connection for a network that others use,
+// "" for nothing.
+func (s *Store) Weakness() string {
+	switch {
+	case !s.set.tls:
+		return "it is plain text: whoever is on the way reads and changes events"
+	case !s.set.verify:
+		return "the server's certificate is not verified: whoever is on the way can be the server"
+	}
+	return ""
+}
+
 // Head implements [events.Store].
 func (s *Store) Head(ctx context.Context) (chatkitd.Position, error) {
 	for rec, err := range s.ReadAll(ctx, events.AllRead{Backwards: true, Limit: 1}) {

@@ -102,12 +102,12 @@ func (s *Store) Await(ctx context.Context, log *slog.Logger) error {
 	for warned := false; !s.known.Load(); {
 		if err != nil && !warned {
 			warned = true
-			log.WarnContext(ctx, "the event log does not answer; the server is not ready until it does", "err", err)
+			log.WarnContext(ctx, "the event log cannot be read; the server is not ready until it can", "err", err)
 		}
 		err = s.Look(ctx)
 		switch {
 		case err == nil && warned:
-			log.InfoContext(ctx, "the event log answers")
+			log.InfoContext(ctx, "the event log can be read")
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrOtherLog):
