@@ -42,8 +42,13 @@ type Identity struct {
 type First struct {
 	ID       uuid.UUID         `json:"id"`
 	Stream   string            `json:"stream"`
+	Revision uint64            `json:"revision"`
 	Position chatkitd.Position `json:"position"`
 	Time     time.Time         `json:"time"`
+}
+
+func firstOf(rec *events.Recorded) *First {
+	return &First{ID: rec.ID, Stream: rec.Stream, Revision: rec.Revision, Position: rec.Position, Time: rec.Time}
 }
 
 func (f *First) same(g *First) bool {
@@ -201,14 +206,37 @@ func Identify(ctx context.Context, store events.Store, kind, where string) (Iden
 		if err != nil {
 			return is, fmt.Errorf("read the first event of the log: %w", err)
 		}
-		is.First = &First{ID: rec.ID, Stream: rec.Stream, Position: rec.Position, Time: rec.Time}
+		is.First = firstOf(&rec)
 	}
 	return is, nil
+}
+
+// holds reports whether a log has the event that the folder is bound to. It reads
+// that event alone, where the first one of a database that is shared with others
+// may have to be looked for. No is not certain.
+func (f Folder) holds(ctx context.Context, store events.Store, kind string) (bool, error) {
+	was, there, err := f.bound()
+	if err != nil || len(there) == 0 || was.Kind != kind || was.First == nil {
+		return false, err
+	}
+	for rec, err := range store.ReadStream(ctx, was.First.Stream, events.StreamRead{From: was.First.Revision, Limit: 1}) {
+		switch {
+		case errors.Is(err, events.ErrStreamNotFound), errors.Is(err, events.ErrStreamDeleted):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("read the first event of the log: %w", err)
+		}
+		return was.First.same(firstOf(&rec)), nil
+	}
+	return false, nil
 }
 
 // Verify returns an [*OtherLogError] when the folder belongs to another log than
 // store holds, and changes nothing. It is for a process that only reads.
 func (f Folder) Verify(ctx context.Context, store events.Store, kind, where string) error {
+	if ok, err := f.holds(ctx, store, kind); ok || err != nil {
+		return err
+	}
 	is, err := Identify(ctx, store, kind, where)
 	if err != nil {
 		return err

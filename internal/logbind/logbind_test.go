@@ -239,6 +239,31 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestBeginningThatIsHardToFind binds a folder again without looking for the first
+// event of a database that others fill, too.
+func TestBeginningThatIsHardToFind(t *testing.T) {
+	t.Parallel()
+	l, f := newLog(t, 3), newFolder(t, false)
+	if err := look(t, l, f, logbind.EventStoreDB); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, model, "rows")
+	l.away.Store(true) // reads of all streams fail
+	if err := look(t, l, f, logbind.EventStoreDB); err != nil {
+		t.Error(err)
+	}
+	if err := f.Verify(t.Context(), l, logbind.EventStoreDB, "db:2113"); err != nil {
+		t.Error(err)
+	}
+	l.away.Store(false)
+	if err := l.Delete(t.Context(), "user-a", events.Any); err != nil {
+		t.Fatal(err)
+	}
+	if err := look(t, l, f, logbind.EventStoreDB); err != nil { // it is still in the log
+		t.Error(err)
+	}
+}
+
 func TestAwaitAnotherLog(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t, true)

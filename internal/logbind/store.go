@@ -77,6 +77,13 @@ func (s *Store) lastError() error {
 }
 
 func (s *Store) look(ctx context.Context) error {
+	if ok, err := s.folder.holds(ctx, s.Log, s.kind); err != nil {
+		return err
+	} else if ok {
+		s.known.Store(true)
+		s.bound.Store(true)
+		return nil
+	}
 	is, err := Identify(ctx, s.Log, s.kind, s.where)
 	if err != nil {
 		return err
