@@ -8,5 +8,6 @@
 //
 // The order that the loop keeps: calls are durable (ToolsCalled) before any of
 // them has an effect, outputs are durable (ToolsReturned) before the model sees
-// them, and a turn succeeds only when the model said that it was done.
+// them, and a turn succeeds only when the model said that it was done. Each call of
+// the model is told when it is over (ModelCalled), before what came of it.
 package agent
