@@ -77,7 +77,10 @@ func TestHammerTasks(t *testing.T) {
 			var all sync.WaitGroup
 			for u := range users {
 				user := chatkitd.UserID(fmt.Sprint("user", u))
-				added[user] = map[chatkitd.TaskID]string{}
+				mine := map[chatkitd.TaskID]string{}
+				mu.Lock()
+				added[user] = mine
+				mu.Unlock()
 				for w := range writers {
 					all.Go(func() {
 						for i := range each {
@@ -94,7 +97,7 @@ func TestHammerTasks(t *testing.T) {
 								t.Errorf("%s: one key added %s and %s", user, id, twins[1].Task.ID)
 							}
 							mu.Lock()
-							added[user][id] = cmd.Title
+							mine[id] = cmd.Title
 							mu.Unlock()
 							if i%3 == 0 {
 								res := try(user, key+"-done", chatkitd.CompleteTask{Task: id})
