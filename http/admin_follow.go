@@ -18,14 +18,15 @@ const eventEvent = "event" // data: an event; the id is its position
 // goroutine stands between them, and waits when the client is slow. It ends with
 // the stream, which waits for it.
 type followSource struct {
-	srv    *Server
-	rec    *record
-	cancel context.CancelFunc
-	events chan chatkitd.EventView
-	err    error  // why it ended; set before events is closed
-	line   []byte // what goes out next
-	last   bool   // after line there is no more
-	ended  bool
+	srv     *Server
+	rec     *record
+	cancel  context.CancelFunc
+	events  chan chatkitd.EventView
+	err     error  // why it ended; set before events is closed
+	stopped bool   // it was told to; set before events is closed
+	line    []byte // what goes out next
+	last    bool   // after line there is no more
+	ended   bool
 }
 
 // followEvents sends the events from query.From on, or behind query.After, or
@@ -79,7 +80,7 @@ func (s *followSource) run(ctx context.Context, query chatkitd.EventQuery) {
 			return ctx.Err()
 		}
 	})
-	if s.err == nil && ctx.Err() == nil {
+	if s.stopped = ctx.Err() != nil; s.err == nil {
 		s.err = chatkitd.Errorf(chatkitd.CodeUnavailable, "the log cannot be followed any longer: resume with Last-Event-ID")
 	}
 }
@@ -101,14 +102,18 @@ func (s *followSource) poll() bool {
 	select {
 	case ev, ok := <-s.events:
 		s.take(ev, ok)
-		return true
+		return s.line != nil
 	default:
 		return false
 	}
 }
 
-// take writes the line of an event, or of the end.
+// take writes the line of an event, or of the end. A stream that was told to stop
+// has none: it ends by itself.
 func (s *followSource) take(ev chatkitd.EventView, ok bool) {
+	if !ok && s.stopped {
+		return
+	}
 	if !ok {
 		s.line, s.last = s.srv.appendError(nil, s.rec, s.err), true
 		return

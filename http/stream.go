@@ -45,7 +45,10 @@ const (
 )
 
 // The causes of a stream's end that its context tells.
-var errGone = errors.New("the client is gone")
+var (
+	errGone   = errors.New("the client is gone")
+	errGoesOn = errors.New("the server stops, the turn goes on")
+)
 
 const ping = ": ping\n\n"
 
@@ -171,10 +174,15 @@ func (st *stream) ping(p []byte) int {
 }
 
 // over ends a stream that was cancelled. At a shutdown the body ends properly,
-// behind all that was ready, so that the client knows at once and resumes.
+// behind all that was ready, so that the client knows at once and resumes. For a
+// turn the proper end is that of the turn: one that goes on, in another process,
+// is cut off instead.
 func (st *stream) over() error {
 	if errors.Is(context.Cause(st.ctx), errGone) {
 		return errGone
+	}
+	if _, turn := st.source.(*turnSource); turn {
+		return errGoesOn
 	}
 	return io.EOF
 }
