@@ -1,4 +1,4 @@
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { Icon } from '../shared/icons';
 import { bounded, pauseOrResume, paused } from './log';

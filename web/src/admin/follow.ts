@@ -1,6 +1,6 @@
 // What the operator is told when the server refuses.
 import { ApiError, messageOf } from '../shared/http';
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 
 /** Why the token is not enough; '' when it is. */
 export const forbidden = signal('');

@@ -1,5 +1,5 @@
 // The server's own figures, sampled while somebody looks.
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 import { reportLost, reportReached } from '../shared/connection';
 import { NetworkError } from '../shared/http';
 import { explain } from './follow';

@@ -1,5 +1,5 @@
 // Keys of the whole page. A key that a person types into a field is theirs.
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 import { pauseOrResume } from './log';
 import { closeEvent } from './log-view';
 import { go, place, tabs } from './router';

@@ -1,6 +1,6 @@
 // The part of the log that is shown: pages of it, newest first, and behind its
 // head what happens meanwhile.
-import { batch, signal } from '../shared/signal';
+import { batch, signal } from '@preact/signals';
 import { ApiError } from '../shared/http';
 import type { ServerEvent } from '../shared/sse';
 import { listEvents, watchEvents, type EventView, type Position } from './api';

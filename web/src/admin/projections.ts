@@ -1,5 +1,5 @@
 // The states of the projections, live, and what an operator does with them.
-import { batch, signal } from '../shared/signal';
+import { batch, signal } from '@preact/signals';
 import type { ServerEvent } from '../shared/sse';
 import { toast } from '../shared/toast';
 import { act, watchProjections, type Action, type Projection } from './api';

@@ -1,6 +1,6 @@
 // The address holds the tab and what is looked at, behind the #, where it stays
 // in the browser: #log?user=alice&event=12.
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 
 export const tabs = ['log', 'stream', 'turn', 'projections', 'health'] as const;
 export type Tab = (typeof tabs)[number];

@@ -1,5 +1,5 @@
 // Another operator begins with nothing that the one before has seen.
-import { batch, signal } from '../shared/signal';
+import { batch, signal } from '@preact/signals';
 import { onSwitch } from '../shared/session';
 import { forbidden } from './follow';
 import { events } from './log';

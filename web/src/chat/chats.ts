@@ -1,5 +1,5 @@
 // Which conversation is open: the one in the address bar.
-import { effect, signal, untracked } from '../shared/signal';
+import { effect, signal, untracked } from '@preact/signals';
 import { Conversation } from './conversation';
 import { openThread } from './router';
 import { touchThread } from './threads';

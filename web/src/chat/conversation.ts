@@ -1,7 +1,7 @@
 // One open thread: its items, the turn that runs in it, and what went wrong.
 // A turn belongs to the server; this page is one reader of its stream. It may
 // lose the stream and join it again, also after a reload.
-import { batch, computed, signal } from '../shared/signal';
+import { batch, computed, signal } from '@preact/signals';
 import { pause } from '../shared/backoff';
 import {
   cancelTurn,

@@ -1,5 +1,5 @@
 // Which pane is seen where there is room for one, and what the keys of the page do.
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 import { resetChat } from './chats';
 import { go, openThread } from './router';
 

@@ -1,5 +1,5 @@
 // The address bar holds the open thread.
-import { signal } from '../shared/signal';
+import { signal } from '@preact/signals';
 
 /** The id of the thread in the address, '' for a new chat. */
 export const openThread = signal(read());

@@ -1,4 +1,4 @@
-import { computed, signal } from '../shared/signal';
+import { computed, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { useLasting, useNow, useSecondsUntil } from '../shared/hooks';
 import { Icon } from '../shared/icons';

@@ -1,6 +1,6 @@
 // The person's tasks as the page shows them: what the server said, with the
 // changes on top that it has not answered yet.
-import { batch, computed, signal } from '../shared/signal';
+import { batch, computed, signal } from '@preact/signals';
 import { Backoff, pause } from '../shared/backoff';
 import { follow as followStream } from '../shared/follow';
 import { ApiError, messageOf, NetworkError } from '../shared/http';

@@ -1,5 +1,5 @@
 // The list of a person's threads, newest first, paged.
-import { computed, signal } from '../shared/signal';
+import { computed, signal } from '@preact/signals';
 import { deleteThread, getThread, listThreads, renameThread, type Thread } from '../shared/chatkit';
 import { ApiError, messageOf } from '../shared/http';
 import { deferred, toast } from '../shared/toast';

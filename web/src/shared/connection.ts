@@ -1,6 +1,6 @@
 // One line at the top says whether the server can be reached. Whoever keeps a
 // stream open reports here.
-import { computed, signal } from './signal';
+import { computed, signal } from '@preact/signals';
 
 /** Who has lost the server, and when (ms since the epoch) it tries again. */
 const lost = signal<ReadonlyMap<string, number>>(new Map());

@@ -1,7 +1,7 @@
 // Who the person is. A token is held in memory; in development, where the
 // server hands tokens out by name, it and the name are kept in sessionStorage,
 // so that two windows can be two people and a reload stays the same one.
-import { signal } from './signal';
+import { signal } from '@preact/signals';
 import { Backoff, pause } from './backoff';
 import { reportLost, reportReached } from './connection';
 

@@ -1,4 +1,4 @@
-import { effect, signal } from './signal';
+import { effect, signal } from '@preact/signals';
 
 export type Theme = 'system' | 'light' | 'dark';
 const storage = 'chatkitd.theme';

@@ -1,6 +1,6 @@
 // Short messages at the lower edge, and the five seconds in which something can
 // be undone.
-import { signal } from './signal';
+import { signal } from '@preact/signals';
 
 export interface Toast {
   id: number;

@@ -1,5 +1,5 @@
 // What every page has for itself: its keys, and its colours.
-import type { Signal } from './signal';
+import type { Signal } from '@preact/signals';
 import { Dialog } from './dialogs';
 import { IconButton } from './icons';
 import { nextTheme, theme } from './theme';
