@@ -50,12 +50,12 @@ func TestMain(m *testing.M) {
 // what kills it with -9.
 func spawn(t *testing.T, dir string) (addr string, kill func()) {
 	t.Helper()
-	return spawnServer(t, dir, nil, "--offline-delay=5ms")
+	return spawnServer(t, dir, "127.0.0.1:0", nil, "--offline-delay=5ms")
 }
 
-func spawnServer(t *testing.T, dir string, env []string, args ...string) (addr string, kill func()) {
+func spawnServer(t *testing.T, dir, listen string, env []string, args ...string) (addr string, kill func()) {
 	t.Helper()
-	args = append([]string{"serve", "--listen=127.0.0.1:0", "--data=" + dir, "--agent=offline", "--log-level=warn", "--rate-limit=0"}, args...)
+	args = append([]string{"serve", "--listen=" + listen, "--data=" + dir, "--agent=offline", "--log-level=warn", "--rate-limit=0"}, args...)
 	addr, kill = spawnProcess(t, append(env, "CHATKITD_TEST_BE=the program"), "Open http://", args...)
 	return strings.TrimSuffix(addr, "/"), kill
 }

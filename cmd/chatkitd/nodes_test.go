@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,11 +90,11 @@ func (p *pair) startDB(t *testing.T) {
 
 func (p *pair) url() string { return "esdb://" + p.dbAddr + "?tls=false" + p.options }
 
-// startNode starts a server and waits until it is ready.
+// startNode starts a server, at the address that it had, and waits until it is ready.
 func (p *pair) startNode(t *testing.T, i int) {
 	t.Helper()
 	n := &p.nodes[i]
-	n.addr, n.kill = spawnServer(t, n.dir, []string{"CHATKITD_EVENTSTORE=" + p.url(), pulseOfTests}, "--offline-delay=2ms")
+	n.addr, n.kill = spawnServer(t, n.dir, cmp.Or(n.addr, "127.0.0.1:0"), []string{"CHATKITD_EVENTSTORE=" + p.url(), pulseOfTests}, "--offline-delay=2ms")
 	awaitReady(t, p.client(t, i, "operator"))
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -60,18 +61,7 @@ func TestDatabaseOutage(t *testing.T) {
 	all := p.quiet(t, p.store(t))
 	c.check(all)
 	p.verifyBoth(t)
-	stuck := 0
-	for user, threads := range c.threads {
-		for n, thread := range threads {
-			resp := c.clients[n%2][user].Do(t, "POST", "/api/v1/chatkit", map[string]any{
-				"type": "threads.add_user_message", "params": map[string]any{"thread_id": thread, "input": input("hello")},
-			})
-			if resp.Status != http.StatusOK || strings.Contains(string(resp.Body), `"type":"error"`) {
-				stuck++
-				t.Errorf("thread %s is stuck: %d %.300s", thread, resp.Status, resp.Body)
-			}
-		}
-	}
+	stuck := c.stuck()
 	slowest := time.Duration(c.slowest.Load())
 	if slowest > longest || c.silent.Load() > 0 {
 		t.Errorf("the slowest answer took %v, %d requests had none", slowest, c.silent.Load())
@@ -88,6 +78,66 @@ func TestDatabaseOutage(t *testing.T) {
 		"full service %v and %v after it was back; %d threads of which %d stuck; %d events",
 		outage, before, during-before, c.added.Load()-during, c.statuses, slowest.Round(time.Millisecond),
 		served[0].Round(time.Millisecond), served[1].Round(time.Millisecond), count(c.threads), stuck, len(all))
+}
+
+// TestStorm kills one of the three processes with -9 again and again, whichever it
+// is, while people use both servers. In the end everything that was acknowledged is
+// there once, no thread is stuck, and both read models equal the fold.
+func TestStorm(t *testing.T) {
+	kills := 4
+	if long() {
+		kills = 40
+	}
+	p := startPair(t, "&defaultDeadline=2000")
+	c := newCrowd(t, p, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		c.run(ctx, 8)
+	}()
+	killed := map[string]int{}
+	for n := range kills {
+		time.Sleep(time.Duration(300+rand.IntN(900)) * time.Millisecond) // when a process dies is the test's input
+		if who := n % 4; who < len(p.nodes) {
+			p.nodes[who].kill()
+			p.startNode(t, who)
+			killed["server"]++
+			continue
+		}
+		p.killDB()
+		p.startDB(t)
+		killed["database"]++
+	}
+	for began := time.Now(); c.missing() != "" && time.Since(began) < time.Minute; {
+		time.Sleep(20 * time.Millisecond)
+	}
+	cancel()
+	<-over
+	all := p.quiet(t, p.store(t))
+	c.check(all)
+	p.verifyBoth(t)
+	stuck := c.stuck()
+	t.Logf("killed with -9: %v; %d requests had no answer, others than 2xx: %v; %d threads of which %d stuck; %d events",
+		killed, c.silent.Load(), c.statuses, count(c.threads), stuck, len(all))
+}
+
+// stuck sends a message to every thread and returns how many do not answer it.
+func (c *crowdOf) stuck() (n int) {
+	c.t.Helper()
+	for user, threads := range c.threads {
+		for i, thread := range threads {
+			resp := c.clients[i%2][user].Do(c.t, "POST", "/api/v1/chatkit", map[string]any{
+				"type": "threads.add_user_message", "params": map[string]any{"thread_id": thread, "input": input("hello")},
+			})
+			if resp.Status != http.StatusOK || strings.Contains(string(resp.Body), `"type":"error"`) {
+				n++
+				c.t.Errorf("thread %s is stuck: %d %.300s", thread, resp.Status, resp.Body)
+			}
+		}
+	}
+	return n
 }
 
 func count(threads map[int][]string) (n int) {
