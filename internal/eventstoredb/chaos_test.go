@@ -25,9 +25,9 @@ import (
 
 const writers = 8
 
-// outage is how long the server is down: 30 s with CHATKITD_CHAOS=long.
+// outage is how long the server is down: 30 s with CHATKITD_TEST_CHAOS=long.
 func outage() time.Duration {
-	if os.Getenv("CHATKITD_CHAOS") == "long" {
+	if os.Getenv("CHATKITD_TEST_CHAOS") == "long" {
 		return 30 * time.Second
 	}
 	return 5 * time.Second
