@@ -47,7 +47,7 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 	c := checkpoint{position: pos}
 	err := m.tables.transact(func() error {
 		f = m.Fold(&batch{t: m.tables, watch: true})
-		n, blocking = foldAll(ctx, m, f, records, nil)
+		n, blocking = foldAll(m, f, records, nil)
 		if _, ok := errors.AsType[*storageError](blocking); ok || n == 0 && blocking != nil {
 			return failure(blocking, records, n)
 		}
@@ -109,7 +109,7 @@ func (s *Service) pass(ctx context.Context, m *model, records []record, pos chat
 // of the one that was not. An event that an operator has skipped is still tried:
 // in tables built anew it may do. skipped, if not nil, learns of those that were
 // passed.
-func foldAll(ctx context.Context, m *model, f fold, records []record, skipped func(chatkitd.Position)) (int, error) {
+func foldAll(m *model, f fold, records []record, skipped func(chatkitd.Position)) (int, error) {
 	for i := range records {
 		r := &records[i]
 		if !m.follows(r) {
@@ -117,7 +117,7 @@ func foldAll(ctx context.Context, m *model, f fold, records []record, skipped fu
 		}
 		err := r.err
 		if err == nil {
-			err = guard(func() error { return f.Apply(ctx, r) })
+			err = guard(func() error { return f.Apply(r) })
 		}
 		if err == nil {
 			continue

@@ -68,14 +68,12 @@ func (p *part) compareOnce(ctx context.Context) (err error) {
 		return err
 	}
 	p.tell(chatkitd.RebuildCompare)
-	pace := *p.b.pace
-	pace.gate = func(ctx context.Context) error {
+	t, err := p.b.pace.with(func(ctx context.Context) error {
 		if p.b.paused() {
 			return errHalted
 		}
 		return ctx.Err()
-	}
-	t, err := pace.begin(ctx)
+	}).begin(ctx)
 	defer func() { t.end() }()
 	if err != nil {
 		return err

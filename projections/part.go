@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
@@ -36,6 +37,8 @@ type part struct {
 // they can be compared.
 func newPart(b *build, m *model) *part {
 	p := &part{
+		// In a sparse log there are fewer events than that, and the filter is larger than
+		// it need be, up to its bound.
 		model: m, b: b, known: newKeys(b.head.Commit), limit: b.head, passed: map[chatkitd.Position]bool{},
 		chunks: make(chan []record, 1), failed: make(chan struct{}),
 	}
@@ -103,11 +106,22 @@ func (p *part) write(ctx context.Context, records []record) error {
 	return nil
 }
 
+// foldSteps is how many events are folded between two looks at the clock.
+const foldSteps = 64
+
 func (p *part) fold(ctx context.Context, q *batch, records []record) error {
 	f := p.Fold(q)
 	skipped := func(pos chatkitd.Position) { p.passed[pos] = true }
-	if n, err := foldAll(ctx, p.model, f, records, skipped); err != nil {
-		return failure(err, records, n)
+	for some := range slices.Chunk(records, foldSteps) {
+		if n, err := foldAll(p.model, f, some, skipped); err != nil {
+			return failure(err, some, n)
+		}
+		if q.stint == nil {
+			continue
+		}
+		if err := q.stint.look(ctx); err != nil {
+			return err
+		}
 	}
 	return guard(func() error { return f.Flush(ctx) })
 }

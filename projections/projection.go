@@ -46,7 +46,7 @@ type index struct{ table, suffix, columns string }
 type fold interface {
 	// Apply folds one event or leaves everything as it was. A storageError is
 	// the database's failure, any other one is the event's.
-	Apply(ctx context.Context, r *record) error
+	Apply(r *record) error
 	// Flush writes what has changed.
 	Flush(ctx context.Context) error
 }

@@ -94,7 +94,7 @@ func (r *rollback) run(ctx context.Context) (err error) {
 func (r *rollback) catchUp(ctx context.Context) (n int, err error) {
 	return catchUp(ctx, r.s, r.model, r.next, r.at(), func(records []record) error {
 		f := r.Fold(&batch{t: r.next})
-		if n, err := foldAll(ctx, r.model, f, records, nil); err != nil {
+		if n, err := foldAll(r.model, f, records, nil); err != nil {
 			return failure(err, records, n)
 		}
 		return guard(func() error { return f.Flush(ctx) })

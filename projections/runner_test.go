@@ -31,13 +31,13 @@ type fragileFold struct {
 	bug func(title string) error
 }
 
-func (f fragileFold) Apply(ctx context.Context, r *record) error {
+func (f fragileFold) Apply(r *record) error {
 	if ev, ok := r.event.(events.TaskAdded); ok {
 		if err := f.bug(ev.Title); err != nil {
 			return err
 		}
 	}
-	return f.fold.Apply(ctx, r)
+	return f.fold.Apply(r)
 }
 
 func onPoison(do func() error) func(string) error {

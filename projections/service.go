@@ -76,13 +76,14 @@ type Service struct {
 	writes  *writes
 	hub     *hub
 
-	waiting  atomic.Int64  // queries that wait for the runner
-	hurry    chan struct{} // tells it that one began to
-	lastLive atomic.Int64  // when the last batch of the runner began, in nanoseconds since 1970
-	headless atomic.Bool   // where the log ended at the start is not known yet
-	seen     seen
-	runner   sync.Mutex    // held by Run and RebuildOffline
-	retry    time.Duration // before an event is tried again, the first time
+	waiting   atomic.Int64  // queries that wait for the runner
+	hurry     chan struct{} // tells it that one began to
+	lastLive  atomic.Int64  // when the last batch of the runner began, in nanoseconds since 1970
+	restUntil atomic.Int64  // until when builds stand back, likewise
+	headless  atomic.Bool   // where the log ended at the start is not known yet
+	seen      seen
+	runner    sync.Mutex    // held by Run and RebuildOffline
+	retry     time.Duration // before an event is tried again, the first time
 
 	mu       sync.Mutex
 	base     context.Context    //nolint:containedctx // of Run, the life of a job; nil while it is not at work
@@ -231,7 +232,9 @@ func (s *Service) awaitModel(ctx context.Context, m *model, pos chatkitd.Positio
 	wait, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err := m.waitFor(wait, pos)
-	s.metrics.waits.Observe(s.now().Sub(start).Seconds())
+	took := s.now().Sub(start)
+	s.metrics.waits.Observe(took.Seconds())
+	s.waited(took)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && m.is(Rebuilding):
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the data is being built; try again later").

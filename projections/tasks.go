@@ -142,7 +142,7 @@ type tasksFold struct {
 func (f *tasksFold) Changes() []userChange { return f.changes }
 
 // Apply implements [fold].
-func (f *tasksFold) Apply(_ context.Context, r *record) error {
+func (f *tasksFold) Apply(r *record) error {
 	owner, err := f.owner(r)
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func (f *itemsFold) load(id chatkitd.ThreadID) (*itemThread, error) {
 }
 
 // Apply implements [fold].
-func (f *itemsFold) Apply(_ context.Context, r *record) error {
+func (f *itemsFold) Apply(r *record) error {
 	t, err := f.load(r.thread)
 	if err != nil {
 		return err

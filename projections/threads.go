@@ -124,7 +124,7 @@ func (f *threadsFold) load(id chatkitd.ThreadID) (*threadRow, error) {
 }
 
 // Apply implements [fold].
-func (f *threadsFold) Apply(_ context.Context, r *record) error {
+func (f *threadsFold) Apply(r *record) error {
 	t, err := f.load(r.thread)
 	if err != nil {
 		return err
