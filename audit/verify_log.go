@@ -36,14 +36,15 @@ type keyUse struct {
 	command  int // which of the stream's commands with a key
 }
 
-// unique checks the id of an event, or, when it comes of a command with an
-// idempotency key, that key, which the id is made of.
+// unique checks the id of an event and, when it comes of a command with one, the
+// idempotency key. An id belongs to the attempt that stored the event, so that one
+// key under two ids is as well a fault as two events with one id.
 func (v *verifier) unique(s *streamCheck, rec *events.Recorded, meta events.Metadata) {
+	if _, ok := v.ids[rec.ID]; ok || rec.ID == uuid.Nil {
+		v.find(CheckIDs, rec, "another event has its id %s", rec.ID)
+	}
+	v.ids[rec.ID] = struct{}{}
 	if meta.Key == "" {
-		if _, ok := v.ids[rec.ID]; ok || rec.ID == uuid.Nil {
-			v.find(CheckIDs, rec, "another event has its id %s", rec.ID)
-		}
-		v.ids[rec.ID] = struct{}{}
 		return
 	}
 	id, at := keyOf(rec.Stream, meta.Key), meta.RecordedAt.UnixMicro()

@@ -89,7 +89,12 @@ func TestVerifyFindsFaults(t *testing.T) {
 		{"an event's id again", func(w *world) {
 			w.appendAs("k", "user-alice", events.Metadata{}, add("1"))
 			w.appendAs("other", "user-alice", events.Metadata{}, add("2"))
-			w.store.Append(w.t.Context(), "user-alice", events.At(1), twin(w)) //nolint:errcheck // the findings tell
+			w.store.Append(w.t.Context(), "user-alice", events.At(1), twin(w, "")) //nolint:errcheck // the findings tell
+		}, []string{"ids at 3: another event has its id"}},
+		{"an event's id again, under another idempotency key", func(w *world) {
+			w.appendAs("k", "user-alice", events.Metadata{Key: "a"}, add("1"))
+			w.appendAs("other", "user-alice", events.Metadata{Key: "b"}, add("2"))
+			w.store.Append(w.t.Context(), "user-alice", events.At(1), twin(w, "c")) //nolint:errcheck // the findings tell
 		}, []string{"ids at 3: another event has its id"}},
 		{"an idempotency key of another day, and of another user", func(w *world) {
 			w.append("user-alice", events.Metadata{Key: "k"}, add("1"))
@@ -120,8 +125,8 @@ func TestVerifyFindsFaults(t *testing.T) {
 }
 
 // twin is a new event with the id of the first one.
-func twin(w *world) events.New {
-	recs, err := events.Prepare("user-alice", events.Metadata{}, "k", events.TaskAdded{TaskID: "3", Title: "x"})
+func twin(w *world, key string) events.New {
+	recs, err := events.Prepare("user-alice", events.Metadata{Key: key}, "k", events.TaskAdded{TaskID: "3", Title: "x"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
