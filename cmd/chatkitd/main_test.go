@@ -28,14 +28,25 @@ func start(t *testing.T, dir string, args ...string) *server {
 	s := &server{stop: stop, stopped: make(chan int, 1), out: &strings.Builder{}}
 	ready := make(chan string, 1)
 	args = append([]string{"serve", "--listen=127.0.0.1:0", "--data=" + dir, "--offline-delay=0s", "--agent=offline"}, args...)
-	go func() { s.stopped <- run(ctx, args, s.out, t.Output(), ready) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.stopped <- run(ctx, args, s.out, t.Output(), ready)
+	}()
 	select {
 	case s.addr = <-ready:
 	case status := <-s.stopped:
 		stop()
 		t.Fatalf("serve ended with %d", status)
 	}
-	t.Cleanup(func() { s.stop() })
+	t.Cleanup(func() { // it logs to t, so it must not outlive it
+		s.stop()
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			t.Error("the program does not stop")
+		}
+	})
 	return s
 }
 
