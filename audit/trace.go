@@ -27,7 +27,7 @@ func (a *Auditor) Trace(ctx context.Context, id string) (chatkitd.TraceNode, err
 		if p, err := chatkitd.ParsePosition(id); err == nil {
 			return chatkitd.TraceNode{}, notFound("there is no event at position %s: an event has its position from chatkitd events, whole", p)
 		}
-		return chatkitd.TraceNode{}, notFound("the log knows no event, request, turn, tool call, answer of a model, item or task with the id %q", id)
+		return chatkitd.TraceNode{}, notFound("the log knows no event, request, turn, tool call, answer of a model, item or task with the id %q; events lists what there is, with ids and positions", id)
 	}
 	r, err := a.request(ctx, found)
 	if err != nil {

@@ -54,6 +54,57 @@ func TestDocumentsNameCommandsThatExist(t *testing.T) {
 	}
 }
 
+// TestHelpHasExamples wants examples in the help of every command, and that what
+// they name exists.
+func TestHelpHasExamples(t *testing.T) {
+	var c cli
+	parser, err := kong.New(&c, c.Options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Leaves(true) {
+		if command.Name == "version" {
+			continue // has nothing to be asked
+		}
+		_, examples, ok := strings.Cut(command.Detail, "Examples:\n")
+		if !ok {
+			_, examples, ok = strings.Cut(command.Detail, "Example:\n")
+		}
+		if !ok {
+			t.Errorf("%s has no examples", command.Path())
+		}
+		found := 0
+		for line := range strings.Lines(examples) {
+			if _, rest, ok := strings.Cut(line, "chatkitd "); ok {
+				found++
+				rest, _, _ = strings.Cut(rest, " | ")
+				check(t, command.Path(), parser.Model, strings.TrimSpace(rest))
+			}
+		}
+		if found == 0 {
+			t.Errorf("the examples of %s do not run it", command.Path())
+		}
+	}
+}
+
+// TestParseErrorsNameTheHelp wants a command line that is wrong to end with the
+// help of the command in question.
+func TestParseErrorsNameTheHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"replay":               `Run "chatkitd replay --help" for examples`,
+		"projections skip":     `Run "chatkitd projections skip --help" for examples`,
+		"projections":          `Run "chatkitd projections --help" for examples`,
+		"events --nope":        `Run "chatkitd events --help" for examples`,
+		"nothing":              `Run "chatkitd --help" for the commands`,
+		"serve --log-level=x":  `"chatkitd serve --help" for the settings`,
+		"copy --from=embedded": `Run "chatkitd copy --help" for examples`,
+	} {
+		if status, _, stderr := command(t, strings.Fields(args)...); status != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit status %d, want %d and %s: %s", args, status, exitUsage, want, stderr)
+		}
+	}
+}
+
 // invocations returns the command lines of the program in a file, without its
 // name.
 func invocations(file, text string) []string {

@@ -19,6 +19,17 @@ type healthCmd struct {
 	Timeout time.Duration `default:"4s" help:"How long to wait for the answer."`
 }
 
+// Help has examples.
+func (healthCmd) Help() string {
+	return `Asks /health/ready, which needs no token, and prints what is not well. The exit
+status is 0 only when the server answers 200: it serves, even if a projection that
+has something to show is behind.
+
+Examples:
+  chatkitd health
+  chatkitd health --url http://10.0.0.7:8000 --timeout 1s`
+}
+
 // Run asks a server whether it is ready, for the health checks of containers,
 // whose image has neither a shell nor curl. Only a 200 is ready.
 func (c healthCmd) Run(p *program) error {
@@ -43,7 +54,7 @@ func (c healthCmd) Run(p *program) error {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // the address is said already
 		}
-		return fmt.Errorf("not ready: no answer from %s: %w", base, err)
+		return fmt.Errorf("not ready: no answer from %s: %w; does the server run, and is this where it listens? --url names another address", base, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
 	var body readyBody

@@ -84,8 +84,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 	// Parse also calls Config.Validate, for every command.
 	command, err := parser.Parse(args)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "chatkitd: %s\nRun \"chatkitd --help\" for the commands, \"chatkitd serve --help\" for the settings.\n",
-			strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		_, _ = fmt.Fprintf(stderr, "chatkitd: %s\nRun %s, \"chatkitd serve --help\" for the settings.\n",
+			strings.ReplaceAll(err.Error(), "\n", "\n  "), helpOn(err))
 		return exitUsage
 	}
 	err = command.Run(&program{ctx: ctx, cfg: &c.Config, stdout: stdout, stderr: stderr, ready: ready})
@@ -98,6 +98,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, ready cha
 	}
 	_, _ = fmt.Fprintf(stderr, "chatkitd: %v\n", err)
 	return exitFault
+}
+
+// helpOn says what to run to see how a command line that does not parse is
+// written.
+func helpOn(err error) string {
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		if node := e.Context.Selected(); node != nil && node.Name != "serve" {
+			return fmt.Sprintf("%q for examples", node.FullPath()+" --help")
+		}
+	}
+	return `"chatkitd --help" for the commands`
 }
 
 // help prints a command's help. The settings, all but where the data are, are told by

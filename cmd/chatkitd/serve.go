@@ -29,6 +29,18 @@ import (
 
 type serveCmd struct{}
 
+// Help has examples.
+func (serveCmd) Help() string {
+	return `The page is at the address that it listens on, /admin for operators. A first Ctrl-C
+stops in order, a second one at once.
+
+Examples:
+  chatkitd serve
+  chatkitd serve --listen 127.0.0.1:0 --data /tmp/try
+  ENVIRONMENT=production JWT_SECRET=… chatkitd serve --listen 10.0.0.7:8000 --data /var/lib/chatkitd
+  CHATKITD_EVENTSTORE=esdb://chatkitd:…@db1,db2,db3 chatkitd serve`
+}
+
 // Run serves until the program is told to stop.
 func (serveCmd) Run(p *program) error {
 	log := newLog(p.cfg, p.stderr)

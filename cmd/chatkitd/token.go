@@ -16,6 +16,17 @@ type tokenCmd struct {
 	TTL  time.Duration `default:"1h" help:"How long the token is good for."`
 }
 
+// Help has examples.
+func (tokenCmd) Help() string {
+	return `The token is signed with JWT_SECRET, or, in development, with the secret of the data
+folder. It is for operators and for trying things; people get theirs from your
+identity provider.
+
+Examples:
+  chatkitd token --user alice
+  chatkitd token --user eve --role admin --ttl 8h`
+}
+
 // Run prints a token.
 func (c tokenCmd) Run(p *program) error {
 	secret, err := jwtSecret(p.cfg)
