@@ -27,8 +27,8 @@ type ProjectionState struct {
 	Head       Position           `json:"head"`     // of the log
 	LagEvents  int                `json:"lag_events"`
 	LagAtLeast bool               `json:"lag_at_least,omitempty"` // LagEvents were counted; there may be more
-	LagSeconds float64            `json:"lag_seconds"` // how long the first event that is missing has been there
-	Rate       float64            `json:"rate"`        // events per second, lately
+	LagSeconds float64            `json:"lag_seconds"`            // how long the first event that is missing has been there
+	Rate       float64            `json:"rate"`                   // events per second, lately
 	Failure    *ProjectionFailure `json:"failure,omitempty"`
 	Rebuild    *RebuildState      `json:"rebuild,omitempty"`  // under way, or the last one
 	Previous   *int64             `json:"previous,omitempty"` // the generation that a rollback would bring back
