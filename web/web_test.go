@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chatkitd/chatkitd/events"
 	"github.com/chatkitd/chatkitd/web"
 )
 
@@ -62,6 +63,25 @@ func sum(t *testing.T, paths ...string) string {
 		fmt.Fprintf(all, "%s\n%x\n", name, sha256.Sum256(content))
 	}
 	return fmt.Sprintf("%x", all.Sum(nil))
+}
+
+// TestThePageKnowsEveryEvent compares the types that the operator's page offers
+// with those that there are.
+func TestThePageKnowsEveryEvent(t *testing.T) {
+	raw, err := os.ReadFile("src/admin/filter.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(raw), "export const types = [")
+	list, _, _ = strings.Cut(list, "]")
+	var got []string
+	for _, m := range regexp.MustCompile(`'([^']+)'`).FindAllStringSubmatch(list, -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	if want := events.Names(); !slices.Equal(got, want) {
+		t.Errorf("the page offers %q\n          there are %q", got, want)
+	}
 }
 
 // maxPage is what one page may weigh with all that it loads, maxAll what both
