@@ -16,13 +16,13 @@ type peers struct {
 	mu sync.Mutex
 	// since is when this process began to hear without a gap: silence before it
 	// means nothing. Zero: it does not hear.
-	since  time.Time
-	proven time.Time                     // the last time that it was seen to hear
-	heard  map[string]time.Time          // by instance; of those with open turns
-	open   map[chatkitd.TurnID]*away     // turns of others
-	remote map[chatkitd.ThreadID]*remote // of those, what is read here
-	stray  map[chatkitd.TurnID]stray     // own turns whose thread must have a look
-	watchd int                           // remotes that have not ended
+	since     time.Time
+	proven    time.Time                     // the last time that it was seen to hear
+	heard     map[string]time.Time          // by instance; of those with open turns
+	open      map[chatkitd.TurnID]*away     // turns of others
+	remote    map[chatkitd.ThreadID]*remote // of those, what is read here
+	stray     map[chatkitd.TurnID]stray     // own turns whose thread must have a look
+	following int                           // remotes that have not ended
 }
 
 // away is an open turn of another process.
@@ -195,5 +195,5 @@ func (p *peers) giveUp(now time.Time, lease time.Duration) []away {
 func (p *peers) count() (open, watched int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.open), p.watchd
+	return len(p.open), p.following
 }

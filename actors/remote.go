@@ -44,7 +44,7 @@ func (s *System) watchTurn(d *distant) (chatkitd.TurnStream, error) {
 		return nil, nil
 	case a.remote != nil:
 		return a.remote.stream, nil
-	case p.watchd >= s.opts.MaxWatched:
+	case p.following >= s.opts.MaxWatched:
 		return nil, chatkitd.Errorf(chatkitd.CodeUnavailable, "as many answers of other servers are followed as can be at once; try again in a moment")
 	}
 	r := &remote{
@@ -61,7 +61,7 @@ func (s *System) watchTurn(d *distant) (chatkitd.TurnStream, error) {
 	}
 	s.wg.Add(1)
 	a.remote, p.remote[a.thread] = r, r
-	p.watchd++
+	p.following++
 	go r.live()
 	return r.stream, nil
 }
@@ -84,7 +84,7 @@ func (p *peers) wakeRemote(id chatkitd.ThreadID) {
 func (p *peers) release(r *remote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.watchd--; p.remote[r.id] == r {
+	if p.following--; p.remote[r.id] == r {
 		delete(p.remote, r.id)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	corsMethods = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
-	corsExposed = "X-Request-Id, X-Chatkitd-Position, Location, Retry-After"
+	corsExposed = "X-Request-Id, " + headerPosition + ", Location, Retry-After"
 	maxEchoed   = 1024 // bytes of requested headers that are echoed
 )
 
