@@ -119,6 +119,8 @@ export interface Projection {
   position: Position;
   head: Position;
   lag_events: number;
+  /** lag_events were counted, there may be more. */
+  lag_at_least?: boolean;
   lag_seconds: number;
   rate: number;
   failure?: Failure;

@@ -70,7 +70,7 @@ function Card({ projection: p, ask }: { projection: Projection; ask: (order: Ord
       </header>
       <dl class="figures">
         <Figure name="Position" value={p.position} of={`of ${p.head}`} />
-        <Figure name="Lag" value={p.lag_events === 0 ? 'none' : plural(p.lag_events, 'event')} of={p.lag_events === 0 ? '' : duration(p.lag_seconds * 1000)} tone={p.lag_seconds > 5 ? 'warn' : ''} />
+        <Figure name="Lag" value={p.lag_events === 0 ? 'none' : plural(p.lag_events, 'event') + (p.lag_at_least ? ' or more' : '')} of={p.lag_events === 0 ? '' : duration(p.lag_seconds * 1000)} tone={p.lag_seconds > 5 ? 'warn' : ''} />
         <Figure name="Rate" value={`${number(p.rate)}/s`} />
         <Figure name="Rollback" value={p.previous === undefined ? 'not possible' : `to generation ${p.previous}`} />
       </dl>
