@@ -84,6 +84,11 @@ func Open(ctx context.Context, path string, o Options) (*sql.DB, error) {
 	return db, nil
 }
 
+// maxIdleWAL is what the write-ahead log of a file shrinks to, in bytes, once no
+// reader holds on to more of it: a long read makes it grow by all that is written
+// meanwhile.
+const maxIdleWAL = 32 << 20
+
 type pragma struct{ name, value string }
 
 // pragmas returns what every connection sets, in this order.
@@ -98,6 +103,7 @@ func (o Options) pragmas() []pragma {
 		ps = append(ps,
 			pragma{"journal_mode", o.journal()},
 			pragma{"wal_autocheckpoint", strconv.Itoa(o.Checkpoint)},
+			pragma{"journal_size_limit", strconv.Itoa(maxIdleWAL)},
 			pragma{"foreign_keys", "1"})
 	}
 	if o.Bulk {

@@ -106,3 +106,48 @@ func TestErrorKinds(t *testing.T) {
 		t.Errorf("a second writer: %v, want busy", err)
 	}
 }
+
+// TestLogShrinksAfterALongRead has a reader that keeps 64 MB of the write-ahead
+// log from being given back until it is done.
+func TestLogShrinksAfterALongRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db := open(t, path, sqlite.Options{})
+	exec := func(query string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := func() int64 {
+		t.Helper()
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	exec("CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB NOT NULL); INSERT INTO t VALUES (1, x'00')")
+	tx, err := open(t, path, sqlite.Options{ReadOnly: true}).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := tx.QueryRowContext(t.Context(), "SELECT count(*) FROM t").Scan(&n); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	for range 4 {
+		exec("UPDATE t SET b = randomblob(16000000)")
+	}
+	if got := size(); got < 60e6 {
+		t.Fatalf("the log has %d bytes while a reader is at work", got)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first takes the log into the file, the next begins it anew
+		exec("UPDATE t SET b = randomblob(8)")
+	}
+	if got := size(); got > 33<<20 {
+		t.Errorf("the log still has %d bytes", got)
+	}
+}
