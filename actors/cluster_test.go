@@ -15,6 +15,7 @@ import (
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/actors"
 	"github.com/chatkitd/chatkitd/events"
+	"github.com/chatkitd/chatkitd/internal/memstore"
 )
 
 // wire is a process's way to the log. It can be cut, which every call is told,
@@ -251,3 +252,16 @@ func last(t *testing.T, store events.Store, stream string) string {
 
 // gone takes a process away as kill -9 does: nothing of it is heard any more.
 func (m *member) gone() { m.wire.set(true, false) }
+
+// turnAtA returns a log with two processes, of which a runs a turn of alice's that
+// ends when it is told to.
+func turnAtA(t *testing.T, change ...func(*actors.Options)) (store *memstore.Store, a, b *member, id chatkitd.ThreadID) {
+	t.Helper()
+	store = memstore.New()
+	begun := make(chan struct{}, 1)
+	a = join(t, store, "node_a", waiting(begun, "half an ans"), change...)
+	b = join(t, store, "node_b", answers("hi"))
+	_, id = create(t, a.System, "alice", "hello")
+	<-begun
+	return store, a, b, id
+}

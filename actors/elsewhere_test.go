@@ -207,12 +207,7 @@ func TestAttachElsewhere(t *testing.T) {
 
 func TestReaderOfAStoppingProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		begun := make(chan struct{}, 1)
-		a := join(t, store, "node_a", waiting(begun, "half an ans"))
-		b := join(t, store, "node_b", answers("hi"))
-		_, id := create(t, a.System, "alice", "hello")
-		<-begun
+		store, _, b, id := turnAtA(t)
 		st, err := b.AttachTurn(t.Context(), "alice", id)
 		if err != nil {
 			t.Fatal(err)

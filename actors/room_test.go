@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/actors"
+	"github.com/chatkitd/chatkitd/internal/memstore"
 )
 
 // echo is an actor that is never forgotten by itself.
@@ -71,4 +73,25 @@ func TestHostMakesRoom(t *testing.T) {
 	if err := h.Close(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestTurnsAreBounded(t *testing.T) {
+	begun := make(chan struct{}, 16)
+	s := newSystem(t, memstore.New(), waiting(begun, "x"), func(o *actors.Options) { o.MaxTurns = 2 })
+	_, a := create(t, s, "alice", "1")
+	create(t, s, "alice", "2")
+	if _, err := s.StartTurn(t.Context(), by("bob"), chatkitd.CreateThread{Input: says("3")}); chatkitd.CodeOf(err) != chatkitd.CodeUnavailable {
+		t.Fatalf("a third turn = %v, want CodeUnavailable", err)
+	}
+	// A refused command gives its place back, however often.
+	for range 5 {
+		if _, err := s.DoThread(t.Context(), by("alice"), chatkitd.CancelTurn{Thread: a}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a turn runs", func() bool { return s.Turns() == 1 })
+		if _, err := s.StartTurn(t.Context(), by("bob"), chatkitd.AddUserMessage{Thread: a, Input: says("x")}); chatkitd.CodeOf(err) != chatkitd.CodeNotFound {
+			t.Fatal(err)
+		}
+	}
+	create(t, s, "bob", "3")
 }

@@ -13,17 +13,10 @@ import (
 )
 
 // TestTakeOver takes a process away in the middle of a turn. The other one leaves
-
 // the turn alone for the lease, and closes it then.
-
 func TestTakeOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		begun := make(chan struct{}, 1)
-		a := join(t, store, "node_a", waiting(begun, "half an ans"))
-		b := join(t, store, "node_b", answers("hi"))
-		_, id := create(t, a.System, "alice", "hello")
-		<-begun
+		store, a, b, id := turnAtA(t)
 		stream := events.ThreadStream(id)
 		more := chatkitd.AddUserMessage{Thread: id, Input: says("and?")}
 
@@ -53,9 +46,7 @@ func TestTakeOver(t *testing.T) {
 }
 
 // TestShortTurnsAreSilent: a process says nothing about itself for turns that are
-
 // over before anybody could miss it.
-
 func TestShortTurnsAreSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -70,9 +61,7 @@ func TestShortTurnsAreSilent(t *testing.T) {
 }
 
 // TestOutageIsNobodysDeath takes the store away from everybody for longer than
-
 // the lease. The turn must go on afterwards.
-
 func TestOutageIsNobodysDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -124,17 +113,10 @@ func TestOutageIsNobodysDeath(t *testing.T) {
 }
 
 // TestMuteIsNobodysDeath has a store that can be read and not appended to, and a
-
 // process whose subscription gives nothing: neither can tell who lives.
-
 func TestMuteIsNobodysDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		begun := make(chan struct{}, 1)
-		a := join(t, store, "node_a", waiting(begun, "half an ans"), func(o *actors.Options) { o.TurnTimeout = time.Hour })
-		b := join(t, store, "node_b", answers("hi"))
-		_, id := create(t, a.System, "alice", "hello")
-		<-begun
+		store, a, b, id := turnAtA(t, func(o *actors.Options) { o.TurnTimeout = time.Hour })
 		time.Sleep(10 * time.Second)
 		a.wire.setMute(true)
 		b.wire.setMute(true)
@@ -162,17 +144,10 @@ func TestMuteIsNobodysDeath(t *testing.T) {
 }
 
 // TestHungSubscription: a process whose subscription hangs for ever finds out as
-
 // soon as somebody is missed, and makes a new one.
-
 func TestHungSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		begun := make(chan struct{}, 1)
-		a := join(t, store, "node_a", waiting(begun, "half an ans"), func(o *actors.Options) { o.TurnTimeout = time.Hour })
-		b := join(t, store, "node_b", answers("hi"))
-		_, id := create(t, a.System, "alice", "hello")
-		<-begun
+		store, a, b, id := turnAtA(t, func(o *actors.Options) { o.TurnTimeout = time.Hour })
 		time.Sleep(10 * time.Second)
 		b.wire.hang()
 		time.Sleep(time.Minute)
