@@ -158,6 +158,7 @@ func TestDoubtfulAppends(t *testing.T) {
 		t.Errorf("%d tasks were added, want 20", len(got))
 	}
 }
+
 func TestTaskEffect(t *testing.T) {
 	s := newSystem(t, memstore.New(), answers("x"))
 	m := by("alice")
