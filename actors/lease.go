@@ -57,14 +57,14 @@ func (n *node) listen(ctx context.Context) {
 }
 
 // takeOver closes the turns of processes that have been silent for a lease, all
-// of which this one has heard.
+// of which this one has heard, and those that were to be cancelled and were not.
 func (n *node) takeOver(ctx context.Context) {
-	orphans := n.sys.peers.giveUp(time.Now(), n.sys.opts.Lease)
-	if len(orphans) > 0 {
-		n.sys.opts.Log.Warn("nothing is heard of other processes; their turns are closed", "turns", len(orphans))
+	turns, silent := n.sys.peers.giveUp(time.Now(), n.sys.opts.Lease)
+	if silent {
+		n.sys.opts.Log.Warn("nothing is heard of other processes; their turns are closed", "turns", len(turns))
 	}
-	threads := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(orphans))
-	for _, a := range orphans {
+	threads := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(turns))
+	for _, a := range turns {
 		threads[a.turn] = a.thread
 	}
 	n.recover(ctx, threads, func(chatkitd.TurnID) {})
@@ -100,7 +100,7 @@ func (n *node) recover(ctx context.Context, threads map[chatkitd.TurnID]chatkitd
 			case err == nil:
 				done(turn)
 			case ctx.Err() == nil && !errors.Is(err, ErrClosed):
-				n.sys.opts.Log.Warn("turn could not be closed yet", logTurn(turn, thread), slog.Any("err", err))
+				n.sys.opts.Log.Warn("turn could not be closed yet", logTurn(turn, thread), slog.Any("error", err))
 			}
 		})
 	}

@@ -271,7 +271,7 @@ func (n *node) pulse(ctx context.Context) error {
 		case err == nil:
 			last, failing = time.Now(), false
 		case ctx.Err() == nil && !failing:
-			n.sys.opts.Log.Warn("others on this log cannot be told that this process is there", "err", err)
+			n.sys.opts.Log.Warn("others on this log cannot be told that this process is there", "error", err)
 			failing = true
 		}
 	}

@@ -113,7 +113,7 @@ func (r *remote) live() {
 		case r.sys.base.Err() != nil:
 			return
 		case errors.Is(err, errNotShown):
-			r.sys.opts.Log.Error("turn of another process cannot be shown", logTurn(r.stream.turn, r.id), slog.Any("err", err))
+			r.sys.opts.Log.Error("turn of another process cannot be shown", logTurn(r.stream.turn, r.id), slog.Any("error", err))
 			r.say(failure("The rest of this answer cannot be shown here."))
 			r.stream.end()
 			return
@@ -169,7 +169,7 @@ func (r *remote) read(ctx context.Context) (ended bool, err error) {
 
 func (r *remote) say(evs []visible) {
 	if err := r.stream.publish(true, evs...); err != nil {
-		r.sys.opts.Log.Error("turn has an event that cannot be encoded", logTurn(r.stream.turn, r.id), slog.Any("err", err))
+		r.sys.opts.Log.Error("turn has an event that cannot be encoded", logTurn(r.stream.turn, r.id), slog.Any("error", err))
 	}
 }
 

@@ -165,7 +165,7 @@ func (s *System) newSaver(schema string, encode func() ([]byte, error), restore 
 		return nil
 	}
 	return &saver{store: s.opts.Snapshots, schema: schema, encode: encode, restore: restore, broken: func(err error) {
-		s.opts.Log.Warn("a snapshot is not used", "err", err)
+		s.opts.Log.Warn("a snapshot is not used", "error", err)
 	}}
 }
 
@@ -257,7 +257,7 @@ func (s *System) cancelTurn(ctx context.Context, m chatkitd.Meta, id chatkitd.Th
 	case err != nil:
 		return err
 	case r.elsewhere != nil:
-		return s.peers.await(ctx, r.elsewhere.turn)
+		return s.awaitCancel(ctx, id, r.elsewhere.turn)
 	case r.here == nil:
 		return nil
 	}
@@ -362,7 +362,7 @@ func (s *System) Recover(ctx context.Context, ids []chatkitd.ThreadID) (failed i
 	for _, id := range ids {
 		ctx, cancel := context.WithTimeout(ctx, s.opts.CommandTimeout)
 		if _, err := s.threads.Ask(ctx, string(id), recoverTurn{}); err != nil {
-			s.opts.Log.Warn("turn could not be closed yet", "thread", string(id), "err", err)
+			s.opts.Log.Warn("turn could not be closed yet", "thread", string(id), "error", err)
 			failed++
 		}
 		cancel()

@@ -84,7 +84,7 @@ func outcomeOf(ctx context.Context, res chatkitd.TurnResult, err error) outcome 
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errCancelled):
-		return outcome{kind: turnCancelled, err: cause, reason: "cancelled by the user"}
+		return outcome{kind: turnCancelled, err: cause, reason: byUser}
 	case errors.Is(cause, errStopping):
 		return outcome{kind: turnInterrupted, err: cause, reason: "the server was stopped"}
 	case errors.Is(cause, errTakenOver):
@@ -117,16 +117,17 @@ func (t *turn) finish(s *sink, o outcome) {
 	evs, err := t.settle(ctx, s, o)
 	if errors.Is(err, errTurnOver) {
 		t.sys.opts.Log.Warn("turn was ended by another process, which had not heard of this one", logTurn(t.id, t.thread), slog.String("outcome", string(o.kind)))
-		o, evs = outcome{kind: turnInterrupted}, s.disown()
+		evs = s.disown(o.kind)
+		o = outcome{kind: turnInterrupted}
 	} else if err != nil {
 		t.endless = true
-		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "err", err)
+		t.sys.opts.Log.Error("turn has no durable end", "turn", string(t.id), "thread", string(t.thread), "outcome", string(o.kind), "error", err)
 		evs = failure("The end of this answer could not be stored.")
 	} else if o.kind == turnFailed {
-		t.sys.opts.Log.Warn("turn failed", "turn", string(t.id), "thread", string(t.thread), "user", string(t.user), "request_id", t.request, "err", o.err)
+		t.sys.opts.Log.Warn("turn failed", "turn", string(t.id), "thread", string(t.thread), "user", string(t.user), "request_id", t.request, "error", o.err)
 	}
 	if err := t.stream.publish(true, evs...); err != nil {
-		t.sys.opts.Log.Error("turn has an event that cannot be encoded", "turn", string(t.id), "err", err)
+		t.sys.opts.Log.Error("turn has an event that cannot be encoded", "turn", string(t.id), "error", err)
 	}
 	t.sys.metrics.turn(string(o.kind), time.Since(t.started))
 }
@@ -159,11 +160,11 @@ func (t *turn) settle(ctx context.Context, s *sink, o outcome) ([]visible, error
 		facts = append(facts, events.TurnFailed{TurnID: t.id, Reason: o.reason})
 		evs = append(evs, failure(o.reason)...)
 	case turnCancelled:
-		raw, err := chatkit.EncodeItem(cancelNote(t.thread, now))
+		end, err := cancelled(t.id, t.thread, now)
 		if err != nil {
 			return nil, err
 		}
-		facts = append(facts, events.ItemAdded{Item: raw}, events.TurnCancelled{TurnID: t.id, Reason: o.reason})
+		facts = append(facts, end...)
 	case turnInterrupted:
 		facts = append(facts, events.TurnInterrupted{TurnID: t.id, Reason: o.reason})
 		evs = append(evs, failure(interrupted)...)

@@ -52,7 +52,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for wait := minAcceptWait; ; {
 		nc, err := l.Listener.Accept()
 		if shortage(err) {
-			l.opts.Log.Warn("connection not accepted, trying again", "err", err, "wait", wait)
+			l.opts.Log.Warn("connection not accepted, trying again", "error", err, "wait", wait)
 			select {
 			case <-time.After(wait):
 			case <-l.closed:

@@ -197,7 +197,7 @@ func (s *service) serve(p *program) error {
 	case <-p.ctx.Done():
 		s.log.Info("stopping", "cause", context.Cause(p.ctx).Error())
 	case err = <-failed:
-		s.log.Error("a part failed, stopping", "err", err)
+		s.log.Error("a part failed, stopping", "error", err)
 	}
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), s.cfg.ShutdownTimeout)
@@ -259,7 +259,7 @@ func (s *service) closeCutOffTurns(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil && wait == first {
-			s.log.Warn("turns that were cut off cannot be looked for yet; each is closed at the latest when its thread is used", "err", err)
+			s.log.Warn("turns that were cut off cannot be looked for yet; each is closed at the latest when its thread is used", "error", err)
 		}
 		t := time.NewTimer(wait)
 		select {

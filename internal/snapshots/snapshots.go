@@ -68,7 +68,7 @@ func Open(ctx context.Context, dir string, log *slog.Logger, reg prometheus.Regi
 	}
 	path := filepath.Join(dir, FileName)
 	if err := s.open(ctx, path); err != nil {
-		log.WarnContext(ctx, "the snapshots cannot be read and are begun anew", "err", err)
+		log.WarnContext(ctx, "the snapshots cannot be read and are begun anew", "error", err)
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, fmt.Errorf("snapshots: %w", err)
@@ -158,7 +158,7 @@ func (s *Store) write() {
 			number(w.snap.Position.Commit), number(w.snap.Position.Prepare), w.snap.EventID[:], w.snap.Data)
 		if err != nil {
 			s.failed.Inc()
-			s.log.Warn("a snapshot was not stored", "stream", w.stream, "err", err)
+			s.log.Warn("a snapshot was not stored", "stream", w.stream, "error", err)
 			continue
 		}
 		s.saved.Inc()
