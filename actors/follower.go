@@ -26,11 +26,7 @@ var watched = set(names(
 func names(evs ...events.Event) []string {
 	out := make([]string, len(evs))
 	for i, ev := range evs {
-		name, err := events.NameOf(ev)
-		if err != nil {
-			panic(err) // an event of this very build
-		}
-		out[i] = name
+		out[i] = events.MustName(ev)
 	}
 	return out
 }
@@ -54,7 +50,7 @@ func (n *node) follow(ctx context.Context, after chatkitd.Position) error {
 		case errors.Is(err, events.ErrClosed), errors.Is(err, ErrInstanceTaken):
 			return err
 		}
-		n.sys.opts.Log.Warn("the log is not followed for a moment", "err", err)
+		n.sys.opts.Log.Warn("the log is not followed for a moment", "error", err)
 		if moved {
 			wait = 20 * time.Millisecond
 		}
@@ -107,7 +103,7 @@ func (n *node) hear(ctx context.Context, rec *events.Recorded) error {
 	}
 	ev, err := events.Decode(rec.Type, rec.Data)
 	if err != nil {
-		n.sys.opts.Log.Error("an event of another process cannot be read", "stream", rec.Stream, "revision", rec.Revision, "err", err)
+		n.sys.opts.Log.Error("an event of another process cannot be read", "stream", rec.Stream, "revision", rec.Revision, "error", err)
 		return nil
 	}
 	switch ev := ev.(type) {

@@ -111,9 +111,9 @@ func (a *Auditor) calledBefore(ctx context.Context, rec *events.Recorded, turn c
 }
 
 var (
-	calledName = mustName(events.ToolCalled{})
-	voidedName = mustName(events.EffectVoided{})
-	cancelName = mustName(events.TurnCancelRequested{})
+	calledName = events.MustName(events.ToolCalled{})
+	voidedName = events.MustName(events.EffectVoided{})
+	cancelName = events.MustName(events.TurnCancelRequested{})
 )
 
 // messageBefore returns the user's message that the turn of an event answers: the

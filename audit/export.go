@@ -58,4 +58,4 @@ func (a *Auditor) Export(ctx context.Context, user chatkitd.UserID, yield func(c
 	return nil
 }
 
-var createdName = mustName(events.ThreadCreated{})
+var createdName = events.MustName(events.ThreadCreated{})

@@ -174,15 +174,7 @@ func newUserFold(a *Auditor) *userFold {
 	return &userFold{a: a, added: map[chatkitd.TaskID]uint64{}, causes: &causes{a: a}}
 }
 
-var addedName = mustName(events.TaskAdded{})
-
-func mustName(ev events.Event) string {
-	name, err := events.NameOf(ev)
-	if err != nil {
-		panic(err) // an event of this very build
-	}
-	return name
-}
+var addedName = events.MustName(events.TaskAdded{})
 
 func (f *userFold) apply(rec events.Recorded) error {
 	if err := f.replay.Apply(rec); err != nil {

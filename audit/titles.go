@@ -204,6 +204,6 @@ func (t *titles) settle(rec *events.Recorded, late []untitled) []untitled {
 }
 
 var givesTitle = map[string]bool{
-	mustName(events.TaskAdded{}): true, mustName(events.TaskUpdated{}): true,
-	mustName(events.ThreadCreated{}): true, mustName(events.ThreadRenamed{}): true,
+	events.MustName(events.TaskAdded{}): true, events.MustName(events.TaskUpdated{}): true,
+	events.MustName(events.ThreadCreated{}): true, events.MustName(events.ThreadRenamed{}): true,
 }

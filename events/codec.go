@@ -115,6 +115,16 @@ func NameOf(ev Event) (string, error) {
 	return name, nil
 }
 
+// MustName is [NameOf] for an event that the caller names in its code. It panics
+// when that has no wire name.
+func MustName(ev Event) string {
+	name, err := NameOf(ev)
+	if err != nil {
+		panic(err)
+	}
+	return name
+}
+
 // Encode returns the wire name and data of ev.
 func Encode(ev Event) (name string, data []byte, err error) {
 	if name, err = NameOf(ev); err != nil {

@@ -191,3 +191,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// unnamed is an event that nobody has given a name.
+type unnamed struct{ events.Event }
+
+func TestMustName(t *testing.T) {
+	if got := events.MustName(events.TaskDeleted{}); got != "task.deleted.v1" {
+		t.Errorf("MustName = %q", got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an event without a name has one")
+		}
+	}()
+	events.MustName(unnamed{})
+}
