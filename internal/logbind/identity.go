@@ -57,14 +57,18 @@ func (f *First) same(g *First) bool {
 
 // String describes a log to people.
 func (i Identity) String() string {
-	what := "the embedded log"
-	if i.Kind == EventStoreDB {
-		what = "the log in EventStoreDB at " + i.Where
-	}
 	if i.First == nil {
-		return what + ", which is empty"
+		return i.name() + ", which is empty"
 	}
-	return fmt.Sprintf("%s that begins at %s with event %s", what, i.First.Time.Format(time.RFC3339), i.First.ID)
+	return fmt.Sprintf("%s that begins at %s with event %s", i.name(), i.First.Time.Format(time.RFC3339), i.First.ID)
+}
+
+// name says which log it is as far as its kind and place tell.
+func (i Identity) name() string {
+	if i.Kind == EventStoreDB {
+		return "the log in EventStoreDB at " + i.Where
+	}
+	return "the embedded log"
 }
 
 // ErrOtherLog matches every [OtherLogError].
@@ -78,13 +82,20 @@ type OtherLogError struct {
 }
 
 func (e *OtherLogError) Error() string {
-	was := e.Was.String()
-	if e.Was.First == nil && e.Was.Kind == Embedded {
+	was, now := e.Was.String(), e.Now.String()
+	switch {
+	case e.Was.First != nil:
+	case e.Was.Kind == Embedded:
 		was = "an embedded log" // of a folder from before there were others
+	default:
+		was = e.Was.name() // when nobody had seen an event of it
+	}
+	if e.Was.Kind != e.Now.Kind {
+		now = e.Now.name() // it was not looked into
 	}
 	return fmt.Sprintf("the read models in %s were made from %s, and CHATKITD_EVENTSTORE now names %s. "+
 		"If that is a mistake, mend the setting. If the log was moved on purpose, delete %s there, and they are built anew from the log; or take a new data folder",
-		e.Dir, was, e.Now, names(e.Derived))
+		e.Dir, was, now, names(e.Derived))
 }
 
 // Is makes errors.Is(err, ErrOtherLog) true.

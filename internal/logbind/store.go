@@ -109,7 +109,7 @@ func (s *Store) Await(ctx context.Context, log *slog.Logger) error {
 	for warned := false; !s.known.Load(); {
 		if err != nil && !warned {
 			warned = true
-			log.WarnContext(ctx, "the event log cannot be read; the server is not ready until it can", "err", err)
+			log.WarnContext(ctx, "the event log cannot be read; the server is not ready until it can", "error", err)
 		}
 		err = s.Look(ctx)
 		switch {
