@@ -30,12 +30,12 @@ func interestOf(ps []projection) *interest {
 	in := &interest{kinds: map[string]kind{}}
 	for _, name := range events.Names() {
 		ev, err := events.Decode(name, []byte("{}"))
-		in.kinds[name] = kind{old: err != nil || mustName(ev) != name}
+		in.kinds[name] = kind{old: err != nil || events.MustName(ev) != name}
 	}
 	for i, p := range ps {
 		in.categories = append(in.categories, p.Category())
 		for _, ev := range p.Events() {
-			name := mustName(ev)
+			name := events.MustName(ev)
 			in.kinds[name] = kind{folds: in.kinds[name].folds | 1<<i, category: p.Category()}
 		}
 	}
@@ -64,12 +64,4 @@ func (in *interest) of(rec *events.Recorded) (m mask, stray bool) {
 		return everybody, true
 	}
 	return k.folds, false
-}
-
-func mustName(ev events.Event) string {
-	name, err := events.NameOf(ev)
-	if err != nil {
-		panic(err) // an event of this very build
-	}
-	return name
 }

@@ -15,7 +15,7 @@ func TestEventsThatNobodyFolds(t *testing.T) {
 	var folded []string
 	for _, p := range all() {
 		for _, ev := range p.Events() {
-			folded = append(folded, mustName(ev))
+			folded = append(folded, events.MustName(ev))
 		}
 	}
 	w := newWorld(t)

@@ -13,8 +13,9 @@ import (
 
 // Conn is one bare connection: what [Open] gives, without database/sql between
 // the caller and the library. That layer costs about as much as SQLite itself for
-// rows of a few hundred bytes, so the event store's loops do without it. Only one
-// goroutine at a time may use a Conn and its statements.
+// rows of a few hundred bytes, so the loops of the event store and of the read
+// models do without it. Only one goroutine at a time may use a Conn and its
+// statements.
 type Conn struct {
 	tls *libc.TLS
 	db  uintptr
