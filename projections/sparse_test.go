@@ -120,10 +120,10 @@ func TestSparsePositions(t *testing.T) {
 		evs = append(evs, events.ItemAdded{Item: item(fmt.Sprint("msg_", i), "user_message", "x")})
 	}
 	w.thread("thr_many", events.ThreadCreated{ThreadID: "thr_many", UserID: "ann"})
-	for range MaxLag / 500 {
+	for range maxLag / 500 {
 		appendAt(t, w.store, "thread-thr_many", w.now, evs...)
 	}
-	if st := w.state("tasks"); st.LagEvents != MaxLag || !st.LagAtLeast {
+	if st := w.state("tasks"); st.LagEvents != maxLag || !st.LagAtLeast {
 		t.Errorf("many events behind: %+v", st)
 	}
 	if err := s.Resume(t.Context(), "tasks"); err != nil {

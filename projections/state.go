@@ -29,9 +29,9 @@ const (
 	Failed     = chatkitd.PhaseFailed
 )
 
-// MaxLag is the largest lag in events that is counted out in a log whose positions
+// maxLag is the largest lag in events that is counted out in a log whose positions
 // do not count its events.
-const MaxLag = 10_000
+const maxLag = 10_000
 
 func (m *model) state(now time.Time) State {
 	m.swap.RLock()
@@ -59,7 +59,7 @@ func (m *model) state(now time.Time) State {
 }
 
 // States returns how the projections are doing, in the order of [Names]. Lags
-// are exact in a dense log, else counted up to [MaxLag]: that many, or more. With CodeUnavailable, when the log cannot be read, come the states as
+// are exact in a dense log, else counted up to 10,000: that many, or more. With CodeUnavailable, when the log cannot be read, come the states as
 // far as they are known.
 func (s *Service) States(ctx context.Context) ([]State, error) {
 	states := make([]State, 0, len(s.models))
@@ -75,7 +75,7 @@ func measure(ctx context.Context, store events.Store, states []State, now time.T
 	if err != nil {
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(err)
 	}
-	limit := MaxLag
+	limit := maxLag
 	if dense {
 		limit = 1
 	}

@@ -210,8 +210,8 @@ func (f Folder) bind(is Identity) (err error) {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Identify reads which log a store holds.
-func Identify(ctx context.Context, store events.Store, kind, where string) (Identity, error) {
+// identify reads which log a store holds.
+func identify(ctx context.Context, store events.Store, kind, where string) (Identity, error) {
 	is := Identity{Kind: kind, Where: where}
 	for rec, err := range store.ReadAll(ctx, events.AllRead{Limit: 1}) {
 		if err != nil {
@@ -248,7 +248,7 @@ func (f Folder) Verify(ctx context.Context, store events.Store, kind, where stri
 	if ok, err := f.holds(ctx, store, kind); ok || err != nil {
 		return err
 	}
-	is, err := Identify(ctx, store, kind, where)
+	is, err := identify(ctx, store, kind, where)
 	if err != nil {
 		return err
 	}

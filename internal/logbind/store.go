@@ -84,7 +84,7 @@ func (s *Store) look(ctx context.Context) error {
 		s.bound.Store(true)
 		return nil
 	}
-	is, err := Identify(ctx, s.Log, s.kind, s.where)
+	is, err := identify(ctx, s.Log, s.kind, s.where)
 	if err != nil {
 		return err
 	}
