@@ -59,8 +59,9 @@ func (m *model) state(now time.Time) State {
 }
 
 // States returns how the projections are doing, in the order of [Names]. Lags
-// are exact in a dense log, else counted up to 10,000: that many, or more. With CodeUnavailable, when the log cannot be read, come the states as
-// far as they are known.
+// are exact in a dense log, else counted up to 10,000: that many, or more. With
+// CodeUnavailable, when the log cannot be read, come the states as far as they are
+// known.
 func (s *Service) States(ctx context.Context) ([]State, error) {
 	states := make([]State, 0, len(s.models))
 	for _, m := range s.models {
