@@ -137,7 +137,9 @@ func (c copyCmd) say(p *program, from, to place, r logcopy.Result, took time.Dur
 // explain says what to do about an error.
 func (c copyCmd) explain(p *program, err error) error {
 	switch {
-	case errors.As(err, new(*logcopy.TargetError)), errors.As(err, new(*logcopy.SourceError)):
+	case errors.As(err, new(*logcopy.TargetError)):
+		return usageError{fmt.Errorf("%w; name an empty log, or one that a copy of this source was cut off in", err)}
+	case errors.As(err, new(*logcopy.SourceError)):
 		return usageError{err}
 	case errors.As(err, new(*logcopy.DifferenceError)):
 		return err
@@ -203,7 +205,7 @@ func (l place) openSource(p *program) (*opened, error) {
 		return openEventStoreDB(p.ctx, l.flag, l.address)
 	}
 	if info, err := os.Stat(filepath.Join(l.dir, embedded.FileName)); err != nil || info.Size() == 0 {
-		return nil, usageError{fmt.Errorf("%s: there is no event log in %s", l.flag, l.dir)}
+		return nil, usageError{fmt.Errorf("%s: there is no event log in %s; name the data folder of a server that has stopped", l.flag, l.dir)}
 	}
 	lock, err := embedded.Lock(l.dir)
 	if err != nil {

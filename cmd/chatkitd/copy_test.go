@@ -107,7 +107,7 @@ func TestCopyThereAndBack(t *testing.T) {
 		}
 		say(t, alice, s.thread, "add bread")
 		srv.wait(t)
-		if _, stderr := do(exitUsage, "--from=embedded", "--to=env:ESDB"); !strings.Contains(stderr, "the target holds something else") {
+		if _, stderr := do(exitUsage, "--from=embedded", "--to=env:ESDB"); !strings.Contains(stderr, "the target holds something else") || !strings.Contains(stderr, "name an empty log") {
 			t.Errorf("onto a log that has gone on: %s", stderr)
 		}
 		if _, stderr := do(exitFault, "--from=embedded", "--to=env:ESDB", "--verify"); !strings.Contains(stderr, "the logs differ") {

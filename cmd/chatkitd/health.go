@@ -94,7 +94,7 @@ type readyBody struct {
 	} `json:"checks"`
 }
 
-// why lists what is not well, or returns "".
+// why lists what is not well, in parentheses, or returns "".
 func (b readyBody) why() string {
 	var parts []string
 	if b.Draining {
@@ -102,11 +102,11 @@ func (b readyBody) why() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Checks)) {
 		if status := b.Checks[name].Status; status != "ok" {
-			parts = append(parts, name+" is "+status)
+			parts = append(parts, name+": "+status)
 		}
 	}
 	if len(parts) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(parts, ", ")
+	return " (" + strings.Join(parts, ", ") + ")"
 }

@@ -52,13 +52,13 @@ func TestHealthOnlyBelievesA200(t *testing.T) {
 		{"ready", 200, `{"status":"ok","checks":{"event_store":{"status":"ok"}}}`, exitOK, "ready\n", ""},
 		{
 			"degraded", 200, `{"status":"degraded","checks":{"projections":{"status":"down","optional":true}}}`, exitOK,
-			"ready: projections is down\n", "",
+			"ready (projections: down)\n", "",
 		},
 		{
 			"down", 503, `{"status":"down","checks":{"read_models":{"status":"down"},"event_store":{"status":"down"},"token_keys":{"status":"ok"}}}`, exitFault,
-			"", "answers 503 Service Unavailable: event_store is down, read_models is down\n",
+			"", "answers 503 Service Unavailable (event_store: down, read_models: down)\n",
 		},
-		{"stopping", 503, `{"status":"down","draining":true,"checks":{}}`, exitFault, "", "answers 503 Service Unavailable: it is stopping\n"},
+		{"stopping", 503, `{"status":"down","draining":true,"checks":{}}`, exitFault, "", "answers 503 Service Unavailable (it is stopping)\n"},
 		{"another program", 404, "<html>", exitFault, "", "answers 404 Not Found\n"},
 		{"a redirect", 302, "", exitFault, "", "answers 302 Found\n"},
 	}

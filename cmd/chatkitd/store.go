@@ -150,7 +150,7 @@ func answers(ctx context.Context, setting string, store *eventstoredb.Store) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case limited.Err() != nil:
-		return fmt.Errorf("%s: EventStoreDB at %s does not answer within %s: %w", setting, store.Servers(), answerWithin, err)
+		return fmt.Errorf("%s: EventStoreDB at %s does not answer within %s; does it run, and is the address right? %w", setting, store.Servers(), answerWithin, err)
 	}
 	return fmt.Errorf("%s: EventStoreDB at %s: %w", setting, store.Servers(), err)
 }

@@ -130,7 +130,7 @@ func (s *settings) parseQuery(query string) error {
 		set, ok := keys[strings.ToLower(key)]
 		switch v := values[key]; {
 		case !ok:
-			errs = append(errs, fmt.Errorf("the key %q is unknown", key))
+			errs = append(errs, fmt.Errorf("the key %q is unknown; docs/eventstoredb.md lists those that there are", key))
 		case len(v) != 1:
 			errs = append(errs, fmt.Errorf("the key %q is there %d times", key, len(v)))
 		default:
