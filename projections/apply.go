@@ -9,16 +9,22 @@ import (
 	"time"
 
 	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/internal/sqlite"
 )
 
 // apply brings a model from where it stands to pos. Rows and checkpoint commit
 // in one transaction; a batch that has nothing for the model only moves the
 // checkpoint in memory, and is saved later. A *Failure is an event's; what came
 // before the event has been applied. Any other error may pass, and nothing has
-// happened.
-func (s *Service) apply(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) error {
+// happened; of a damaged file the service is told.
+func (s *Service) apply(ctx context.Context, m *model, records []record, pos chatkitd.Position, caughtUp bool) (err error) {
 	m.work.Lock()
 	defer m.work.Unlock()
+	defer func() {
+		if sqlite.IsCorrupt(err) { // told before a job can put other tables in their place
+			s.damaged(m, m.tables.G, err)
+		}
+	}()
 	if !m.is(Running) { // paused, since the runner looked
 		return errStands
 	}
@@ -45,7 +51,7 @@ func (s *Service) apply(ctx context.Context, m *model, records []record, pos cha
 	var n int
 	var blocking error
 	c := checkpoint{position: pos}
-	err := m.tables.transact(func() error {
+	err = m.tables.transact(func() error {
 		f = m.Fold(&batch{t: m.tables, watch: true})
 		n, blocking = foldAll(m, f, records, nil)
 		if _, ok := errors.AsType[*storageError](blocking); ok || n == 0 && blocking != nil {

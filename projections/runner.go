@@ -295,8 +295,7 @@ func (s *Service) applyPatiently(ctx context.Context, m *model, records []record
 			return false
 		}
 		s.metrics.failures.WithLabelValues(m.Name()).Inc()
-		if sqlite.IsCorrupt(err) {
-			s.damaged(m, m.view.g, err)
+		if sqlite.IsCorrupt(err) { // apply has told
 			return false
 		}
 		if f, ok := errors.AsType[*Failure](err); ok {
