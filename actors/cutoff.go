@@ -7,6 +7,7 @@ import (
 
 	"github.com/chatkitd/chatkitd"
 	"github.com/chatkitd/chatkitd/chatkit"
+	"github.com/chatkitd/chatkitd/events"
 )
 
 // cutOff reports whether a message was begun that the turn's early end keeps as it
@@ -16,6 +17,18 @@ func (s *sink) cutOff() bool {
 		_, ok := o.message()
 		return ok
 	})
+}
+
+// byUser is the reason of a turn that its user stopped.
+const byUser = "cancelled by the user"
+
+// cancelled returns the end of a turn that its user stopped.
+func cancelled(turn chatkitd.TurnID, thread chatkitd.ThreadID, now time.Time) ([]events.Thread, error) {
+	note, err := chatkit.EncodeItem(cancelNote(thread, now))
+	if err != nil {
+		return nil, err
+	}
+	return []events.Thread{events.ItemAdded{Item: note}, events.TurnCancelled{TurnID: turn, Reason: byUser}}, nil
 }
 
 // cutOffMark is an item that people see behind a message that is not whole. The

@@ -44,19 +44,19 @@ func (t *thread) runs() runs {
 }
 
 // runsElsewhere reports whether the open turn, which does not run here, is to be
-// left to another process: one that is not taken for dead.
+// left to another process: one that is not taken for dead, and obeys.
 func (t *thread) runsElsewhere() bool {
 	open := t.state.turn
 	if t.sys.node == nil || open.instance == t.sys.opts.Instance {
 		return false
 	}
-	orphan, added := t.sys.peers.watch(open.id, t.id, open.instance)
+	givenUp, added := t.sys.peers.watch(open.id, t.id, open.instance)
 	if added {
 		// The turn may have ended before the follower was told to look for it: what
 		// is read from now on is read after.
 		t.journal.fresh, t.unsure = false, true
 	}
-	return !orphan
+	return !givenUp
 }
 
 func (t *thread) cancel(ctx context.Context, o cancelOrder) (runs, error) {
@@ -81,6 +81,23 @@ func (s *threadState) decideCancel(r runs) []events.Thread {
 		return nil
 	}
 	return []events.Thread{events.TurnCancelRequested{TurnID: s.turn.id}}
+}
+
+// awaitCancel waits for the end of a turn that another process was asked to cancel.
+// One that takes longer than half of what the command may take has it closed here:
+// its process is gone, or hangs, and nobody wants the answer any more.
+func (s *System) awaitCancel(ctx context.Context, id chatkitd.ThreadID, turn chatkitd.TurnID) error {
+	patient, stop := context.WithTimeout(ctx, s.opts.CommandTimeout/2)
+	defer stop()
+	err := s.peers.await(patient, turn)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	s.peers.unheeded(turn)
+	if _, err := s.threads.Ask(ctx, string(id), recoverTurn{}); err != nil {
+		return err // it is tried again by who looks after the turns
+	}
+	return s.peers.await(ctx, turn)
 }
 
 // obeyCancel cancels the turn that runs here when the log says that somebody
@@ -108,8 +125,9 @@ func (t *thread) effectOf(ctx context.Context, key string) (chatkitd.TaskResult,
 const takenOver = "The server that wrote this answer was not heard of for a while, so the answer was given up."
 
 // disown returns what the readers of a turn are to see that another process has
-// ended: nothing that was not stored is left to stand.
-func (s *sink) disown() []visible {
+// ended: nothing that was not stored is left to stand. Who wanted it stopped needs
+// no reason.
+func (s *sink) disown(kind outcomeKind) []visible {
 	var evs []visible
 	for _, v := range s.unseen {
 		if v.item != nil {
@@ -118,6 +136,9 @@ func (s *sink) disown() []visible {
 	}
 	for _, o := range s.open {
 		evs = append(evs, visible{event: chatkit.ItemRemoved{ItemID: o.item.Base().ID}})
+	}
+	if kind == turnCancelled {
+		return evs
 	}
 	return append(evs, failure(takenOver)...)
 }

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,14 +60,57 @@ func TestCancelElsewhere(t *testing.T) {
 		_, id = create(t, a.System, "alice", "hello")
 		<-begun
 		a.gone()
-		_, err := b.DoThread(t.Context(), by("alice"), chatkitd.CancelTurn{Thread: id})
-		if chatkitd.CodeOf(err) != chatkitd.CodeTimeout {
-			t.Errorf("cancel of a turn whose process is gone = %v, want CodeTimeout", err)
+		watched, err := c.AttachTurn(t.Context(), "alice", id)
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Second)
+		start := time.Now()
+		if _, err := b.DoThread(t.Context(), by("alice"), chatkitd.CancelTurn{Thread: id}); err != nil {
+			t.Errorf("cancel of a turn whose process is gone: %v", err)
+		}
+		if waited := time.Since(start); waited > 6*time.Second {
+			t.Errorf("the user waited %s for a process that is gone", waited)
+		}
+		if types, all := collect(t, watched); slices.Contains(types, "error") {
+			t.Errorf("a reader of what its user stopped is told of a failure: %s", all)
+		}
+		got = stored(t, store, events.ThreadStream(id))
+		same(t, "end of the log", got[len(got)-3:], "turn.cancel_requested", "item.added", "turn.cancelled")
 		if _, err := c.DoThread(t.Context(), by("alice"), chatkitd.DeleteThread{Thread: id}); err != nil {
-			t.Errorf("delete after the lease: %v", err)
+			t.Errorf("delete: %v", err)
 		}
+	})
+}
+
+// TestCancelUnheeded has a process that lives and says so, and that does not hear
+// what it is asked.
+func TestCancelUnheeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		called, act, effect := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		a := join(t, store, "node_a", nil, func(o *actors.Options) {
+			o.Agent = func(tasks chatkitd.Tasks) chatkitd.Agent { return toolUser(tasks, called, act, effect) }
+		})
+		b := join(t, store, "node_b", answers("hi"))
+		st, id := create(t, a.System, "alice", "milk, please")
+		<-called
+		time.Sleep(10 * time.Second) // it has said that it lives
+		a.wire.setDeaf(true)
+		if _, err := b.DoThread(t.Context(), by("alice"), chatkitd.CancelTurn{Thread: id}); err != nil {
+			t.Fatal(err)
+		}
+		a.wire.setDeaf(false)
+		time.Sleep(time.Second) // it hears
+		close(act)
+		if err := <-effect; chatkitd.CodeOf(err) != chatkitd.CodeConflict {
+			t.Errorf("the tool that comes too late = %v, want CodeConflict", err)
+		}
+		if types, all := collect(t, st); slices.Contains(types, "error") || !slices.Contains(types, "thread.item.removed") {
+			t.Errorf("a reader of what its user stopped saw %v: %s", types, all)
+		}
+		same(t, "the thread", stored(t, store, events.ThreadStream(id)), "thread.created", "item.added", "turn.started", "tool.called",
+			"turn.cancel_requested", "tool.returned", "item.added", "turn.cancelled")
+		same(t, "the user", stored(t, store, events.UserStream("alice")), "effect.voided")
 	})
 }
 

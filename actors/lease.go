@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +60,8 @@ func (n *node) listen(ctx context.Context) {
 // takeOver closes the turns of processes that have been silent for a lease, all
 // of which this one has heard, and those that were to be cancelled and were not.
 func (n *node) takeOver(ctx context.Context) {
-	turns, silent := n.sys.peers.giveUp(time.Now(), n.sys.opts.Lease)
-	if silent {
+	turns := n.sys.peers.giveUp(time.Now(), n.sys.opts.Lease)
+	if slices.ContainsFunc(turns, func(a away) bool { return a.orphan }) {
 		n.sys.opts.Log.Warn("nothing is heard of other processes; their turns are closed", "turns", len(turns))
 	}
 	threads := make(map[chatkitd.TurnID]chatkitd.ThreadID, len(turns))

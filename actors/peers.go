@@ -31,6 +31,7 @@ type away struct {
 	thread   chatkitd.ThreadID
 	instance string
 	orphan   bool          // its process is taken for dead
+	unheeded bool          // it was to be cancelled, and was not in time; closed here whether its process lives or not
 	done     chan struct{} // closed when it has ended
 	remote   *remote       // nil until somebody reads it here
 }
@@ -49,14 +50,14 @@ func newPeers() *peers {
 	}
 }
 
-// watch notes an open turn of another process, and reports whether that process
-// is taken for dead and whether the turn is new here. To be heard of for the
-// first time is a sign of life.
-func (p *peers) watch(turn chatkitd.TurnID, thread chatkitd.ThreadID, instance string) (orphan, added bool) {
+// watch notes an open turn of another process, and reports whether it is to be
+// closed here and whether it is new here. To be heard of for the first time is a
+// sign of life.
+func (p *peers) watch(turn chatkitd.TurnID, thread chatkitd.ThreadID, instance string) (givenUp, added bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a, ok := p.open[turn]; ok {
-		return a.orphan, false
+		return a.orphan || a.unheeded, false
 	}
 	p.open[turn] = &away{turn: turn, thread: thread, instance: instance, done: make(chan struct{})}
 	if _, ok := p.heard[instance]; !ok {
@@ -117,6 +118,16 @@ func (p *peers) await(ctx context.Context, turn chatkitd.TurnID) error {
 	}
 }
 
+// unheeded notes that a turn of another process was to be cancelled, and that its
+// process has not done so in time. Unlike a silence no sign of life takes it back.
+func (p *peers) unheeded(turn chatkitd.TurnID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a, ok := p.open[turn]; ok {
+		a.unheeded = true
+	}
+}
+
 // knows reports whether a turn is one of another process.
 func (p *peers) knows(turn chatkitd.TurnID) bool {
 	p.mu.Lock()
@@ -174,8 +185,8 @@ func (p *peers) missed(now time.Time, limit time.Duration) bool {
 }
 
 // giveUp takes for dead the processes that have not been heard of for a lease in
-// which this one heard all the time. It returns all turns that are given up and
-// not closed.
+// which this one heard all the time. It returns all turns that are to be closed
+// here.
 func (p *peers) giveUp(now time.Time, lease time.Duration) []away {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,7 +196,7 @@ func (p *peers) giveUp(now time.Time, lease time.Duration) []away {
 		if hears && now.Sub(p.heard[a.instance]) >= lease {
 			a.orphan = true
 		}
-		if a.orphan {
+		if a.orphan || a.unheeded {
 			out = append(out, *a)
 		}
 	}

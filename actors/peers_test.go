@@ -26,6 +26,7 @@ func TestPeers(t *testing.T) {
 		{"the store was away long ago", func(p *peers) { p.listening(time.Now(), false, 0); hears(p, 21) }, []string{"b"}},
 		{"this process was paused", func(p *peers) { hears(p, 15); time.Sleep(time.Minute); hears(p, 15) }, nil},
 		{"the turn has ended", func(p *peers) { hears(p, 15); p.over("trn_1"); hears(p, 15) }, nil},
+		{"it did not cancel, and lives", func(p *peers) { p.unheeded("trn_1"); p.hear("b"); hears(p, 1) }, []string{"b"}},
 		{"it came back after all", func(p *peers) { hears(p, 21); p.giveUp(time.Now(), lease); p.hear("b"); hears(p, 1) }, nil},
 	}
 	for _, tt := range tests {

@@ -161,7 +161,7 @@ func (t *thread) history(ctx context.Context) ([]chatkitd.Entry, chatkit.Inferen
 }
 
 // closeCutOff ends a turn that has started and runs nowhere: its process went
-// away. Tool calls without an answer get the one their effect tells.
+// away, before or after its user wanted it stopped. Tool calls without an answer get the one their effect tells.
 func (t *thread) closeCutOff(ctx context.Context) error {
 	open := t.state.turn
 	if open == nil || t.sys.running(open.id) != nil || t.runsElsewhere() {
@@ -171,7 +171,14 @@ func (t *thread) closeCutOff(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts = append(facts, events.TurnInterrupted{TurnID: open.id, Reason: "the server went away while it answered"})
+	ended, kind := []events.Thread{events.TurnInterrupted{TurnID: open.id, Reason: "the server went away while it answered"}}, turnInterrupted
+	if open.cancel {
+		if ended, err = cancelled(open.id, t.id, t.sys.now()); err != nil {
+			return err
+		}
+		kind = turnCancelled
+	}
+	facts = append(facts, ended...)
 	meta := events.Metadata{Correlation: open.request, Causation: string(open.id), User: t.state.owner, RecordedAt: t.sys.now()}
 	key := string(open.id) + ":interrupted"
 	if t.journal.shared {
@@ -180,11 +187,11 @@ func (t *thread) closeCutOff(ctx context.Context) error {
 	if err := t.journal.append(ctx, meta, key, t.fold, facts...); err != nil {
 		return err
 	}
-	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id), slog.String("instance", open.instance))
+	t.sys.opts.Log.Info("closed a turn that was cut off", logTurn(open.id, t.id), slog.String("instance", open.instance), slog.String("outcome", string(kind)))
 	if open.instance != t.sys.opts.Instance {
 		t.sys.metrics.takeover()
 	}
-	t.sys.metrics.turn(string(turnInterrupted), 0)
+	t.sys.metrics.turn(string(kind), 0)
 	return nil
 }
 
