@@ -340,6 +340,31 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestRollbackWithoutTheLog asks while the log is away: that is not to be taken for
+// another log, and nothing has changed.
+func TestRollbackWithoutTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	log := &flaky{Store: w.store}
+	w.options.Store = log
+	s := w.run()
+	w.user("ann", task("tsk_1", "one"))
+	w.caughtUp()
+	if err := s.Rebuild(t.Context(), "tasks"); err != nil {
+		t.Fatal(err)
+	}
+	w.rebuilt("tasks")
+	log.down.Store(true)
+	err := s.Rollback(t.Context(), "tasks")
+	if chatkitd.CodeOf(err) != chatkitd.CodeUnavailable || chatkitd.MessageOf(err) != "the event log cannot be read" {
+		t.Errorf("Rollback = %v", err)
+	}
+	log.down.Store(false)
+	if err := s.Rollback(t.Context(), "tasks"); err != nil {
+		t.Errorf("when the log is back: %v", err)
+	}
+}
+
 // TestDifferencesAreShown damages the old tables: the new ones are the truth, and
 // the result names the rows.
 func TestDifferencesAreShown(t *testing.T) {

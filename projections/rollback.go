@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/events"
 )
 
 // Rollback implements [chatkitd.Projections]. It returns when the tables are in;
@@ -36,6 +39,8 @@ func (s *Service) Rollback(ctx context.Context, name string) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(j.err, events.ErrUnavailable):
+		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event log cannot be read").Because(j.err)
 	case errors.Is(j.err, errOtherLog):
 		return conflict("the tables of before the rebuild are of another log")
 	}
@@ -68,8 +73,11 @@ func (r *rollback) run(ctx context.Context) (err error) {
 			err = errors.Join(err, r.next.close())
 		}
 	}()
-	if ok, err := r.s.verify(ctx, r.next.checkpoint); err != nil || !ok {
-		return errors.Join(err, errOtherLog)
+	switch ok, err := r.s.verify(ctx, r.next.checkpoint); {
+	case err != nil:
+		return err
+	case !ok:
+		return errOtherLog
 	}
 	for {
 		n, err := r.catchUp(ctx)
