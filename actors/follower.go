@@ -62,15 +62,18 @@ func (n *node) follow(ctx context.Context, after chatkitd.Position) error {
 	}
 }
 
+// errDeaf ends a subscription that does not give what was stored.
+var errDeaf = errors.New("actors: an event of this process was stored and did not come back in time: subscribing anew")
+
 // subscribe follows the log until something fails, and reports whether it came
 // further.
 func (n *node) subscribe(ctx context.Context, after *chatkitd.Position) (moved bool, err error) {
 	// By stream too: that is what a server filters by.
 	filter := events.Filter{StreamPrefixes: []string{events.ThreadPrefix, events.NodePrefix}, Types: followed}
-	ctx, renew := context.WithCancel(ctx)
-	defer renew()
+	ctx, renew := context.WithCancelCause(ctx)
+	defer renew(nil)
 	n.mu.Lock()
-	n.renew = renew
+	n.renew = func() { renew(errDeaf) }
 	n.mu.Unlock()
 	sub, err := n.sys.opts.Store.Subscribe(ctx, *after, filter)
 	if err != nil {
@@ -80,6 +83,9 @@ func (n *node) subscribe(ctx context.Context, after *chatkitd.Position) (moved b
 	for {
 		batch, err := sub.Next(ctx)
 		if err != nil {
+			if errors.Is(context.Cause(ctx), errDeaf) {
+				err = errDeaf
+			}
 			return moved, err
 		}
 		for i := range batch.Events {
