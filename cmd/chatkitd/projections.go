@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -201,6 +203,9 @@ func rebuildOver(r *chatkitd.RebuildState) bool {
 
 // inspect reads the states from the files, when no server runs.
 func inspect(p *program) (_ []chatkitd.ProjectionState, err error) {
+	if _, err := os.Stat(filepath.Join(p.cfg.Data, projections.CatalogFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError{fmt.Errorf("there are no read models in %s; name the data folder with --data or CHATKITD_DATA, or start the server there first", p.cfg.Data)}
+	}
 	store, err := openForReading(p.ctx, p.cfg)
 	if err != nil {
 		return nil, err

@@ -244,6 +244,7 @@ func TestProjectionMistakes(t *testing.T) {
 		{exitFault, "start it first", []string{"cancel"}},
 		{exitFault, "leave --detach out", []string{"rebuild", "all", "--detach"}},
 		{exitFault, "leave --watch out", []string{"list", "--watch"}},
+		{exitUsage, "there are no read models in " + dir, []string{"list"}},
 	} {
 		status, _, stderr := command(t, append(append([]string{"projections"}, tt.args...), "--data="+dir)...)
 		if status != tt.status || !strings.Contains(stderr, tt.says) {
