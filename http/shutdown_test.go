@@ -14,6 +14,17 @@ import (
 	"github.com/chatkitd/chatkitd/http/apitest"
 )
 
+// readers opens n streams of a turn and reads the first event of each.
+func readers(t *testing.T, c *apitest.Client, n int) []*apitest.Stream {
+	t.Helper()
+	streams := make([]*apitest.Stream, n)
+	for i := range streams {
+		streams[i] = c.Stream(t, "GET", streamPath, nil)
+		streams[i].Event(t)
+	}
+	return streams
+}
+
 // TestShutdownEndsStreams has turns that do not end with the server: another
 // process runs them.
 func TestShutdownEndsStreams(t *testing.T) {
@@ -21,12 +32,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 	tn := newTurn("trn_1", "first")
 	s := start(t, attachTo(tn))
 	c := s.client(t, "alice")
-	var streams []*apitest.Stream
-	for range 20 {
-		st := c.Stream(t, "GET", streamPath, nil)
-		st.Event(t)
-		streams = append(streams, st)
-	}
+	streams := readers(t, c, 20)
 	silent := s.dial(t) // as a browser connects ahead
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -58,12 +64,7 @@ func TestShutdownSendsTheEnd(t *testing.T) {
 	tn := newTurn("trn_1", "first")
 	s := start(t, attachTo(tn))
 	c := s.client(t, "alice")
-	var streams []*apitest.Stream
-	for range 20 {
-		st := c.Stream(t, "GET", streamPath, nil)
-		st.Event(t)
-		streams = append(streams, st)
-	}
+	streams := readers(t, c, 20)
 	for range 500 {
 		tn.emit(strings.Repeat("x", 1000))
 	}

@@ -391,3 +391,19 @@ func (c *crowdOf) runFor(n int, d time.Duration) {
 	}()
 	c.run(ctx, n)
 }
+
+// begin starts n clients, who go on until they are told to stop.
+func (c *crowdOf) begin(n int) (stop func()) {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		c.run(ctx, n)
+	}()
+	stop = func() {
+		cancel()
+		<-over
+	}
+	c.t.Cleanup(stop)
+	return stop
+}

@@ -26,13 +26,7 @@ func TestDatabaseOutage(t *testing.T) {
 	}
 	p := startPair(t, deadline)
 	c := newCrowd(t, p, 3)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		c.run(ctx, 8)
-	}()
+	stop := c.begin(8)
 	time.Sleep(1500 * time.Millisecond) // load is the test's input
 	before := c.added.Load()
 	p.killDB()
@@ -57,8 +51,7 @@ func TestDatabaseOutage(t *testing.T) {
 	}
 	both.Wait()
 	time.Sleep(1500 * time.Millisecond) // as above
-	cancel()
-	<-over
+	stop()
 
 	all := p.quiet(t, p.store(t))
 	c.check(all)
@@ -92,13 +85,7 @@ func TestStorm(t *testing.T) {
 	}
 	p := startPair(t, "&defaultDeadline=2000")
 	c := newCrowd(t, p, 3)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		c.run(ctx, 8)
-	}()
+	stop := c.begin(8)
 	killed := map[string]int{}
 	for n := range kills {
 		time.Sleep(time.Duration(300+rand.IntN(900)) * time.Millisecond) // when a process dies is the test's input
@@ -115,8 +102,7 @@ func TestStorm(t *testing.T) {
 	for began := time.Now(); c.missing() != "" && time.Since(began) < time.Minute; {
 		time.Sleep(20 * time.Millisecond)
 	}
-	cancel()
-	<-over
+	stop()
 	all := p.quiet(t, p.store(t))
 	c.check(all)
 	p.verifyBoth(t)
