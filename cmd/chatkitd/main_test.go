@@ -248,7 +248,7 @@ func TestMistakes(t *testing.T) {
 		{"production without a secret", map[string]string{"ENVIRONMENT": "production"}, []string{"serve"}, exitUsage, []string{"JWT_SECRET"}},
 		{"the world without an environment", nil, []string{"serve", "--listen=0.0.0.0:8000"}, exitUsage, []string{"ENVIRONMENT"}},
 		{"a token for nobody", nil, []string{"token", "--user= ", "--data=" + dir}, exitUsage, []string{"user"}},
-		{"no data to list", nil, []string{"projections", "list", "--data=" + dir + "/none"}, exitFault, []string{"none"}},
+		{"no data to list", nil, []string{"projections", "list", "--data=" + dir + "/none"}, exitUsage, []string{"no read models in", "none", "--data"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
