@@ -16,6 +16,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"github.com/chatkitd/chatkitd"
+	"github.com/chatkitd/chatkitd/config"
 	"github.com/chatkitd/chatkitd/projections"
 )
 
@@ -203,16 +204,28 @@ func rebuildOver(r *chatkitd.RebuildState) bool {
 
 // inspect reads the states from the files, when no server runs.
 func inspect(p *program) (_ []chatkitd.ProjectionState, err error) {
-	if _, err := os.Stat(filepath.Join(p.cfg.Data, projections.CatalogFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError{fmt.Errorf("there are no read models in %s; name the data folder with --data or CHATKITD_DATA, or start the server there first", p.cfg.Data)}
+	if !config.IsEventStoreDB(p.cfg.EventStore.Reveal()) { // else a database that is away is the first thing to say
+		if err := checkReadModelsAreThere(p.cfg.Data); err != nil {
+			return nil, err
+		}
 	}
 	store, err := openForReading(p.ctx, p.cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
+	if err := checkReadModelsAreThere(p.cfg.Data); err != nil {
+		return nil, err
+	}
 	if err := store.isOf(p.ctx, p.cfg.Data); err != nil {
 		return nil, err
 	}
 	return projections.Inspect(p.ctx, p.cfg.Data, store, store.dense())
+}
+
+func checkReadModelsAreThere(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, readModelsFile)); errors.Is(err, fs.ErrNotExist) {
+		return usageError{fmt.Errorf("there are no read models in %s; name the data folder with --data or CHATKITD_DATA, or start the server there first", dir)}
+	}
+	return nil
 }
