@@ -239,3 +239,27 @@ func TestCallsAreSettledOnce(t *testing.T) {
 		t.Errorf("answers: %v", answers)
 	}
 }
+
+// refusing fails every append with one error.
+type refusing struct {
+	events.Store
+	err error
+}
+
+func (r refusing) Append(context.Context, string, events.Revision, ...events.New) (events.Appended, error) {
+	return events.Appended{}, r.err
+}
+
+// TestDoubtIsTold: whoever is told to try again may do so without a second thought.
+func TestDoubtIsTold(t *testing.T) {
+	for err, want := range map[error]chatkitd.Code{
+		events.ErrUnavailable: chatkitd.CodeUnavailable,
+		events.ErrInDoubt:     chatkitd.CodeTimeout,
+	} {
+		s := newSystem(t, refusing{memstore.New(), fmt.Errorf("the wire: %w", err)}, nil)
+		_, got := s.StartTurn(t.Context(), by("alice"), chatkitd.CreateThread{Input: says("hello")})
+		if chatkitd.CodeOf(got) != want {
+			t.Errorf("%v: %v, want code %s", err, got, want)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func publicError(err error) error {
 		return chatkitd.Errorf(chatkitd.CodeConflict, "it was changed elsewhere at the same time; try again").Because(err)
 	case errors.Is(err, events.ErrTooLarge):
 		return chatkitd.Errorf(chatkitd.CodeTooLarge, "this is more than can be stored at once (1 MiB)").Because(err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, events.ErrInDoubt):
 		return chatkitd.Errorf(chatkitd.CodeTimeout, "the store did not answer in time; whether it was done is unknown").Because(err)
 	case errors.Is(err, events.ErrUnavailable):
 		return chatkitd.Errorf(chatkitd.CodeUnavailable, "the event store is not available; try again in a moment").Because(err)

@@ -97,9 +97,12 @@ var (
 	// ErrTooLarge is returned for an append over [MaxAppend].
 	ErrTooLarge = errors.New("events: the append is larger than 1 MiB")
 	// ErrUnavailable wraps every failure of a store that may pass by itself: it
-	// is down, full, locked or unreachable. Whether an append took effect is
-	// unknown; repeat it with the same event ids.
+	// is down, full, locked or unreachable. An append may be repeated with the same
+	// event ids, whatever became of it.
 	ErrUnavailable = errors.New("events: the store is not available")
+	// ErrInDoubt is an [ErrUnavailable] of an append that the store may have taken:
+	// it was sent, and no answer came.
+	ErrInDoubt = fmt.Errorf("%w: whether it was appended is not known", ErrUnavailable)
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("events: the store is closed")
 	// ErrWrongRevision matches every [WrongRevisionError].

@@ -47,6 +47,7 @@ func (s *Store) append(ctx context.Context, stream string, expected events.Revis
 		return last, err
 	}
 	defer s.give(size)
+	doubt := false // an attempt was sent and not answered
 	err = c.try(ctx, attemptTimeout, func(ctx context.Context, n *node, again bool) error {
 		if _, exact := expected.Exact(); again && !exact && expected != events.NoStream {
 			// The server remembers the ids of such appends in memory only.
@@ -57,6 +58,7 @@ func (s *Store) append(ctx context.Context, stream string, expected events.Revis
 			}
 		}
 		last, err = appendOnce(ctx, n, stream, expected, evs)
+		doubt = doubt || errors.Is(err, events.ErrInDoubt)
 		if wrong, ok := errors.AsType[*events.WrongRevisionError](err); ok && expected == events.NoStream && wrong.Actual != events.NoStream {
 			// Behind a soft deletion the server looks for the ids where the stream
 			// once began.
@@ -66,6 +68,9 @@ func (s *Store) append(ctx context.Context, stream string, expected events.Revis
 		}
 		return err
 	})
+	if doubt && temporary(err) && !errors.Is(err, events.ErrInDoubt) {
+		err = fmt.Errorf("%w: %w", events.ErrInDoubt, err)
+	}
 	return last, err
 }
 
@@ -105,12 +110,12 @@ func appendOnce(ctx context.Context, n *node, stream string, expected events.Rev
 		return events.Appended{}, explain(stream, expected, err, nil)
 	}
 	if err := propose(call, stream, expected, evs); err != nil && !errors.Is(err, io.EOF) {
-		return events.Appended{}, explain(stream, expected, err, call.Trailer())
+		return events.Appended{}, unanswered(explain(stream, expected, err, call.Trailer()))
 	}
 	// After an EOF the server has answered already: here is what.
 	resp, err := call.CloseAndRecv()
 	if err != nil {
-		return events.Appended{}, explain(stream, expected, err, call.Trailer())
+		return events.Appended{}, unanswered(explain(stream, expected, err, call.Trailer()))
 	}
 	if conflict := resp.GetWrongExpectedVersion(); conflict != nil {
 		actual := events.NoStream

@@ -222,3 +222,27 @@ func TestMetrics(t *testing.T) {
 		closed(t, s)
 	}
 }
+
+// TestDoubt tells an append that the server may have taken from one that was
+// never sent.
+func TestDoubt(t *testing.T) {
+	leaves(t)
+	server, _ := inMemory(t)
+	s := open(t, eventstoredb.Options{URL: server.URL() + "&defaultDeadline=300"})
+	eventstest.Append(t, s, "test-1", events.NoStream, eventstest.Events(1)...)
+
+	server.SetFault(esdbserver.Fault{After: func(context.Context, string) error {
+		return status.Error(codes.Unavailable, "the answer is lost")
+	}})
+	_, err := s.Append(t.Context(), "test-1", events.At(0), eventstest.Events(1)...)
+	if !errors.Is(err, events.ErrInDoubt) || !errors.Is(err, events.ErrUnavailable) {
+		t.Errorf("the answers were lost: %v, want ErrInDoubt", err)
+	}
+
+	server.Stop()
+	s = open(t, eventstoredb.Options{URL: server.URL() + "&defaultDeadline=300"}) // without a connection that was there before
+	_, err = s.Append(t.Context(), "test-1", events.At(1), eventstest.Events(1)...)
+	if !errors.Is(err, events.ErrUnavailable) || errors.Is(err, events.ErrInDoubt) {
+		t.Errorf("nobody answers: %v, want ErrUnavailable without a doubt", err)
+	}
+}

@@ -63,6 +63,15 @@ func explain(stream string, expected events.Revision, err error, trailer metadat
 // unreachable is the error of a connection that cannot be made.
 func unreachable(err error) error { return fmt.Errorf("%w: %w", events.ErrUnavailable, err) }
 
+// unanswered marks the error of an append that was sent: the server may have taken
+// it, unless it said that another one leads.
+func unanswered(err error) error {
+	if _, refused := errors.AsType[*notLeaderError](err); refused || !temporary(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", events.ErrInDoubt, err)
+}
+
 // temporary reports whether another attempt may succeed.
 func temporary(err error) bool { return errors.Is(err, events.ErrUnavailable) }
 

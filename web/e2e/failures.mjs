@@ -195,6 +195,20 @@ export async function failures() {
     quiet(page);
   });
 
+  await test('504: a message that may have been taken is not sent again by itself', async ({ after }) => {
+    const { mock, page } = await begin(after);
+    mock.refusals.push({ match: isTurn, status: 504, code: 'timeout', message: 'the store did not answer in time', retryAfter: 1 });
+    await page.goto(mock.url);
+    await say(page, 'hello');
+    await page.getByText('No answer came in time, so this may not have been sent.').waitFor();
+    await page.waitForTimeout(1500); // longer than what it was told to wait
+    equal(await answers(page).count(), 0, 'answers');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await answered(page);
+    equal(await questions(page).count(), 1, 'questions');
+    quiet(page);
+  });
+
   await test('a refused change of a task goes back with a message', async ({ after }) => {
     const { mock, page } = await begin(after);
     mock.putTask('alice', { title: 'buy milk' });

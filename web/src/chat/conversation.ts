@@ -271,12 +271,12 @@ export class Conversation {
     if (err instanceof ApiError && err.status === 409 && err.code === 'thread_busy') {
       put('busy', 'Still answering the message before. Yours goes out when that is done.');
       await this.#waitForOther(request);
-    } else if (err instanceof ApiError && err.temporary) {
+    } else if (err instanceof ApiError && err.temporary && !err.doubtful) {
       const seconds = Math.max(1, err.retryAfter ?? 5);
       put('waiting', err.status === 429 ? 'Too many messages at once.' : 'The server is busy.', Date.now() + seconds * 1000);
       this.#timer = setTimeout(() => void this.#start(request), seconds * 1000);
-    } else if (err instanceof NetworkError && request.type !== 'threads.retry_after_item') {
-      put('failed', 'The server could not be reached, so this may not have been sent.');
+    } else if ((err instanceof NetworkError || (err instanceof ApiError && err.doubtful)) && request.type !== 'threads.retry_after_item') {
+      put('failed', `${err instanceof NetworkError ? 'The server could not be reached' : 'No answer came in time'}, so this may not have been sent.`);
     } else {
       put('failed', messageOf(err));
     }

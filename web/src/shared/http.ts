@@ -20,7 +20,12 @@ export class ApiError extends Error {
 
   /** The same request may succeed later, unchanged. */
   get temporary(): boolean {
-    return this.status === 429 || this.status === 503 || this.status === 504 || this.status === 502;
+    return this.status === 429 || this.status === 503 || this.doubtful;
+  }
+
+  /** The request may have been carried out. */
+  get doubtful(): boolean {
+    return this.status === 502 || this.status === 504;
   }
 }
 
