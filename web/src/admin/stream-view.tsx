@@ -62,11 +62,11 @@ function nameOf(text: string): string {
 }
 
 /** Reads the history of a stream for as long as it is looked at. */
-function useHistory(stream: string): { history: StreamHistory | undefined; failure: string; again: () => void } {
+function useHistory(stream: string): { history: StreamHistory | undefined; version: number; failure: string; again: () => void } {
   const [history, set] = useState<StreamHistory>();
   const [failure, setFailure] = useState('');
   const [tries, retry] = useState(0);
-  const [, redraw] = useState(0);
+  const [version, redraw] = useState(0); // of what has been read
   useEffect(() => {
     const looking = new AbortController();
     const fresh = new StreamHistory(stream, ownerOf(stream)!, () => redraw((n) => n + 1), looking.signal);
@@ -77,11 +77,11 @@ function useHistory(stream: string): { history: StreamHistory | undefined; failu
     );
     return () => looking.abort();
   }, [stream, tries]);
-  return { history, failure, again: () => retry(tries + 1) };
+  return { history, version, failure, again: () => retry(tries + 1) };
 }
 
 function Past({ stream }: { stream: string }) {
-  const { history, failure, again } = useHistory(stream);
+  const { history, version, failure, again } = useHistory(stream);
   const slow = useLasting(!history && failure === '');
   if (failure) {
     return (
@@ -95,14 +95,15 @@ function Past({ stream }: { stream: string }) {
   return (
     <>
       {history.doubtful && <Problem text="What the steps changed does not add up to the state that the server has. Trust the server's; chatkitd replay shows it." />}
-      <Travel history={history} stream={stream} />
+      <Travel history={history} version={version} stream={stream} />
     </>
   );
 }
 
 const settle = 120; // ms that the slider rests before a part is read
 
-function Travel({ history, stream }: { history: StreamHistory; stream: string }) {
+// version says that there is something new to draw: history itself stays the same object.
+function Travel({ history, stream }: { history: StreamHistory; version: number; stream: string }) {
   const asked = place.value.query.get('revision');
   const { last } = history;
   // Without a revision it is the end, also when that moves on.
