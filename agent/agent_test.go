@@ -107,6 +107,27 @@ func TestCallsAreDurableFirst(t *testing.T) {
 	}
 }
 
+// TestReadsSeeWhatWasAskedBefore: "add x, what is left, add y, what is left?".
+func TestReadsSeeWhatWasAskedBefore(t *testing.T) {
+	t.Parallel()
+	list := func(id string) agent.Call { return agent.Call{ID: id, Name: "list_tasks"} }
+	r := newRig(calls(list("1"), add("a", "x"), list("2"), list("3"), add("b", "y"), list("4")), text("ok"))
+	if _, err := r.run(t); err != nil {
+		t.Fatal(err)
+	}
+	sees := map[string][2]bool{"1": {false, false}, "2": {true, false}, "3": {true, false}, "4": {true, true}}
+	for _, in := range r.model.asked[1].Input {
+		if in.Output == nil {
+			continue
+		}
+		out := in.Output.Output
+		got := [2]bool{strings.Contains(out, `"title":"x"`), strings.Contains(out, `"title":"y"`)}
+		if want, ok := sees[in.Output.ID]; ok && got != want {
+			t.Errorf("list %s sees x, y: %v, want %v", in.Output.ID, got, want)
+		}
+	}
+}
+
 // TestSinkFailure: after an append that failed nothing more is done.
 func TestSinkFailure(t *testing.T) {
 	t.Parallel()

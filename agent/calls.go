@@ -15,10 +15,11 @@ const maxCalls = 64
 
 // call carries out the calls of one answer. They are durable before the first
 // of them has an effect, and their outputs are before the model sees them.
-// Calls that only read run side by side; those that change something run one
-// after the other in the order in which the model made them, for "add A, add B"
-// and "complete it, then rename it" mean that order. Beside each other they
-// would not be faster: they meet in one actor. They are recorded under ids.
+// Calls that change something run one after the other in the order in which the
+// model made them, for "add A, add B" and "complete it, then rename it" mean that
+// order. Beside each other they would not be faster: they meet in one actor. Calls
+// that only read run side by side, behind the changes that were made before them:
+// "add A, and what is left?" means the list with A. They are recorded under ids.
 func (t *turn) call(made []Call, ids []string) ([]CallOutput, error) {
 	if len(made) > maxCalls {
 		return nil, chatkitd.Errorf(chatkitd.CodeUnavailable, "The model wanted to do more than %d things at once.", maxCalls)
@@ -62,7 +63,7 @@ func (t *turn) call(made []Call, ids []string) ([]CallOutput, error) {
 
 // runAll runs the calls and sends the index of each when it has ended.
 func (t *turn) runAll(calls []chatkitd.ToolCall, done []tools.Output, ready chan<- int) {
-	var wg sync.WaitGroup
+	var reads sync.WaitGroup
 	slots := make(chan struct{}, t.opts.MaxParallel)
 	run := func(i int) {
 		slots <- struct{}{}
@@ -73,18 +74,15 @@ func (t *turn) runAll(calls []chatkitd.ToolCall, done []tools.Output, ready chan
 		<-slots
 		ready <- i
 	}
-	var changes []int
 	for i, c := range calls {
 		if t.readOnly(c.Name) {
-			wg.Go(func() { run(i) })
-		} else {
-			changes = append(changes, i)
+			reads.Go(func() { run(i) })
+			continue
 		}
-	}
-	for _, i := range changes {
+		reads.Wait()
 		run(i)
 	}
-	wg.Wait()
+	reads.Wait()
 	close(ready)
 }
 
