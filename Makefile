@@ -38,7 +38,7 @@ build: ## The program, as bin/chatkitd
 
 e2e: build ## A person's way through the page in Chromium, and the program killed under load
 	cd web && npm ci --no-audit --no-fund && CHATKITD_BIN=$(CURDIR)/bin/chatkitd npm run e2e
-	CHATKITD_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -run 'Kill' ./cmd/chatkitd ./internal/embedded
+	CHATKITD_TEST_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -run 'Kill' ./cmd/chatkitd ./internal/embedded
 
 conformance: ## Everything the program sends, judged by the reference's own types (needs Python 3.11)
 	conformance/run.sh

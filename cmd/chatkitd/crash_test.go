@@ -109,10 +109,10 @@ type acks struct {
 
 // TestKill kills the program with -9 again and again while clients add tasks and
 // chat. What was acknowledged must be there once, nothing may be there twice, and
-// no thread may be stuck. CHATKITD_CRASH_ROUNDS says how often; default 3.
+// no thread may be stuck. CHATKITD_TEST_CRASH_ROUNDS says how often; default 3.
 func TestKill(t *testing.T) {
 	rounds := 3
-	if s := os.Getenv("CHATKITD_CRASH_ROUNDS"); s != "" {
+	if s := os.Getenv("CHATKITD_TEST_CRASH_ROUNDS"); s != "" {
 		var err error
 		if rounds, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)

@@ -102,7 +102,7 @@ func appendForEver(ctx context.Context, dir string, out io.Writer) error {
 
 func TestKilledAtRandomLosesNothing(t *testing.T) {
 	rounds := 3
-	if v := os.Getenv("CHATKITD_CRASH_ROUNDS"); v != "" {
+	if v := os.Getenv("CHATKITD_TEST_CRASH_ROUNDS"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
 			t.Fatal(err)
