@@ -47,12 +47,8 @@ func again(ctx context.Context, err error, try int) bool {
 // catchUp folds what other processes have appended since, and reports whether
 // there was anything. After an error the state is still true to its revision.
 func (j *journal[E]) catchUp(ctx context.Context, fold func(fact[E])) (grew bool, err error) {
-	var from uint64
-	if j.exists {
-		from = j.revision + 1
-	}
 	var last uuid.UUID
-	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{From: from}) {
+	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{From: j.next()}) {
 		if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
 			if j.exists { // it was deleted: what the state says is over
 				j.loaded = false
@@ -63,17 +59,14 @@ func (j *journal[E]) catchUp(ctx context.Context, fold func(fact[E])) (grew bool
 		if err != nil {
 			return grew, fmt.Errorf("catch up %s: %w", j.stream, err)
 		}
-		if j.exists && rec.Revision != j.revision+1 {
+		if j.exists && rec.Revision != j.next() {
 			j.loaded = false
 			return true, nil
 		}
-		f, err := decodeFact[E](rec)
-		if err != nil {
-			return grew, fmt.Errorf("catch up %s: revision %d: %w", j.stream, rec.Revision, err)
+		if err := j.advance(rec, fold); err != nil {
+			return grew, fmt.Errorf("catch up %s: %w", j.stream, err)
 		}
-		fold(f)
-		j.exists, j.revision, j.position, last = true, rec.Revision, rec.Position, rec.ID
-		grew = true
+		grew, last = true, rec.ID
 	}
 	j.behind, j.fresh = false, true
 	j.metrics.caughtUp(grew)

@@ -68,30 +68,45 @@ func (j *journal[E]) load(ctx context.Context, reset func(), fold func(fact[E]))
 	}
 	reset()
 	j.exists, j.revision, j.position = false, 0, chatkitd.Position{}
-	var from uint64
 	if snap, ok := j.saver.resume(ctx, j.store, j.stream); ok {
 		j.exists, j.revision, j.position = true, snap.Revision, snap.Position
-		from = snap.Revision + 1
 	}
 	var last uuid.UUID
-	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{From: from}) {
+	for rec, err := range j.store.ReadStream(ctx, j.stream, events.StreamRead{From: j.next()}) {
 		if errors.Is(err, events.ErrStreamNotFound) || errors.Is(err, events.ErrStreamDeleted) {
 			break
 		}
 		if err != nil {
 			return fmt.Errorf("load %s: %w", j.stream, err)
 		}
-		f, err := decodeFact[E](rec)
-		if err != nil {
-			return fmt.Errorf("load %s: revision %d: %w", j.stream, rec.Revision, err)
+		if err := j.advance(rec, fold); err != nil {
+			return fmt.Errorf("load %s: %w", j.stream, err)
 		}
-		fold(f)
-		j.exists, j.revision, j.position, last = true, rec.Revision, rec.Position, rec.ID
+		last = rec.ID
 	}
 	j.loaded, j.behind, j.fresh = true, false, true
 	if last != uuid.Nil {
 		j.saver.consider(j.stream, j.revision, j.position, last)
 	}
+	return nil
+}
+
+// next is the revision that the next event of the stream has.
+func (j *journal[E]) next() uint64 {
+	if j.exists {
+		return j.revision + 1
+	}
+	return 0
+}
+
+// advance folds an event that was read.
+func (j *journal[E]) advance(rec events.Recorded, fold func(fact[E])) error {
+	f, err := decodeFact[E](rec)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	fold(f)
+	j.exists, j.revision, j.position = true, rec.Revision, rec.Position
 	return nil
 }
 
