@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"time"
 
@@ -135,6 +136,8 @@ func (s *followSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
 		return wakeStop
 	}
 }
+
+func (s *followSource) atStop() error { return io.EOF }
 
 func (s *followSource) close() {
 	s.cancel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -249,5 +250,7 @@ func (s *statesSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
 		return wakeStop
 	}
 }
+
+func (s *statesSource) atStop() error { return io.EOF }
 
 func (s *statesSource) close() { s.tick.Stop() }

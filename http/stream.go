@@ -20,6 +20,10 @@ type source interface {
 	fill(dst []byte) (out []byte, frames int, ended bool)
 	// wait returns when fill may have more, tick fires, or stop is closed.
 	wait(stop <-chan struct{}, tick <-chan time.Time) wake
+	// atStop is what the body ends with when the server stops before the source has
+	// ended: [io.EOF] where a client resumes after any end, an error where it would
+	// take the proper end for that of what the source tells.
+	atStop() error
 	// close lets go of what the source holds. It is called once.
 	close()
 }
@@ -173,18 +177,13 @@ func (st *stream) ping(p []byte) int {
 	return copy(p, ping)
 }
 
-// over ends a stream that was cancelled. At a shutdown the body ends properly,
-// behind all that was ready, so that the client knows at once and resumes. For a
-// turn the proper end is that of the turn: one that goes on, in another process,
-// is cut off instead.
+// over ends a stream that was cancelled, at a shutdown behind all that was ready:
+// the client knows at once and resumes.
 func (st *stream) over() error {
 	if errors.Is(context.Cause(st.ctx), errGone) {
 		return errGone
 	}
-	if _, turn := st.source.(*turnSource); turn {
-		return errGoesOn
-	}
-	return io.EOF
+	return st.source.atStop()
 }
 
 // Close implements [io.Closer]. fasthttp calls it once, whatever became of the

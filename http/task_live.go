@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"time"
 
 	"github.com/chatkitd/chatkitd"
@@ -181,6 +182,8 @@ func (s *taskSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
 		return wakeStop
 	}
 }
+
+func (s *taskSource) atStop() error { return io.EOF }
 
 func (s *taskSource) close() { s.watch.Stop() }
 

@@ -71,6 +71,10 @@ func (s *turnSource) wait(stop <-chan struct{}, tick <-chan time.Time) wake {
 	}
 }
 
+// atStop is an error: a turn that has not ended goes on in another process, and the
+// proper end of the body is the end of the turn.
+func (s *turnSource) atStop() error { return errGoesOn }
+
 func (s *turnSource) close() { s.frames = nil }
 
 // frameOverhead is what a frame is longer by than its data and its turn's id,
