@@ -3,6 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { Problem as Failure } from '../shared/problem';
 import { family, time } from './format';
+import { Glyph } from './glyph';
+import { href } from './router';
 
 export function Type({ type }: { type: string }) {
   const [, name, version] = /^(.*?)(\.v\d+)?$/s.exec(type)!;
@@ -22,6 +24,20 @@ export function At({ iso }: { iso: string }) {
     <time dateTime={iso} title={iso}>
       {time(iso)}
     </time>
+  );
+}
+
+/** The ways from an event to what led to it and to what came of it. */
+export function Causes({ id }: { id: string }) {
+  return (
+    <div class="buttons">
+      <a class="small" href={href('turn', { id, show: 'causes' })}>
+        <Glyph name="causes" size={14} /> What caused this?
+      </a>
+      <a class="small" href={href('turn', { id, show: 'effects' })}>
+        What did this cause? <Glyph name="effects" size={14} />
+      </a>
+    </div>
   );
 }
 

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { CopyButton } from '../shared/copy';
 import { Icon } from '../shared/icons';
 import type { EventView } from './api';
-import { Problem, Skeleton, Type } from './bits';
+import { Causes, Problem, Skeleton, Type } from './bits';
 import { exactTime, ownerOf } from './format';
 import { Glyph } from './glyph';
 import { JsonView } from './json-view';
@@ -43,14 +43,7 @@ function Facts({ event }: { event: EventView }) {
   return (
     <>
       <p class="headline">{event.summary || event.type}</p>
-      <div class="buttons">
-        <a class="small" href={href('turn', { id: event.id, show: 'causes' })}>
-          <Glyph name="causes" size={14} /> What caused this?
-        </a>
-        <a class="small" href={href('turn', { id: event.id, show: 'effects' })}>
-          What did this cause? <Glyph name="effects" size={14} />
-        </a>
-      </div>
+      <Causes id={event.id} />
       <dl class="facts">
         <dt>Type</dt>
         <dd>

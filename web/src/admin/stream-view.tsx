@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { useLasting } from '../shared/hooks';
 import { Icon } from '../shared/icons';
 import type { Step } from './api';
-import { At, Empty, Problem, Skeleton, Type } from './bits';
+import { At, Causes, Empty, Problem, Skeleton, Type } from './bits';
 import { Diff } from './diff';
 import { explain } from './follow';
 import { family, happened, ownerOf, plural } from './format';
@@ -203,14 +203,7 @@ function Moment({ timeline, index, stream }: { timeline: Timeline; index: number
             <Type type={event.type} /> <At iso={happened(event)} /> <a href={href('log', { stream, event: event.position })}>position {event.position}</a>
           </p>
           <Because step={step} />
-          <div class="buttons">
-            <a class="small" href={href('turn', { id: event.id, show: 'causes' })}>
-              <Glyph name="causes" size={14} /> What caused this?
-            </a>
-            <a class="small" href={href('turn', { id: event.id, show: 'effects' })}>
-              What did this cause? <Glyph name="effects" size={14} />
-            </a>
-          </div>
+          <Causes id={event.id} />
         </header>
         <Diff before={step.before} after={step.after} />
         <JsonView label="Event" value={event.data} />
